@@ -24,7 +24,7 @@ use crate::time::{Micros, format_utc};
 /// The body of `active`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Active {
-    /// The number of sessions with an event within the timeout before the moment.
+    /// The number of sessions with an event from T - timeout to T, where T is the moment.
     pub active_sessions: u64,
     /// The moment, in UTC.
     pub timestamp: String,
@@ -72,8 +72,8 @@ pub(crate) fn active(
     let head = ReportHead { window: None, moment: Some(moment), ..ReportHead::new(tables, &query, bots) };
     let body = Active { active_sessions: sessions, timestamp: format_utc(moment) };
     let mut report = Report::new(head, body);
-    // Pruned days are recorded by the start of their sessions. A session that was active at the
-    // moment may have started on the previous day.
+    // A pruned day is the day on which the pruned sessions started. A session that was active at
+    // the moment may have started on the previous day.
     let started = (tables.zone().day(since).plus(-1), today);
     if let Some(pruned) = pruned::in_days(tables, started, chatbots)? {
         report.notes.push(format!("sessions up to {pruned} are pruned: only retained sessions are counted"));

@@ -69,7 +69,7 @@ pub enum ReportKind {
     Conversations,
     /// The steps that sessions or visitors pass.
     Funnel,
-    /// The goals of the settings.
+    /// The goals that the settings define.
     Goals,
     /// The most frequent sequences of events or pages.
     Paths,
@@ -124,7 +124,7 @@ impl ReportKind {
         }
     }
 
-    /// Returns the kind of a name. `traffic-sources` is an alias of `sources`.
+    /// Returns the kind with a name. `traffic-sources` is an alias of `sources`.
     pub fn from_name(name: &str) -> Option<ReportKind> {
         if name == "traffic-sources" {
             return Some(ReportKind::Sources);
@@ -156,8 +156,8 @@ impl ReportKind {
         }
     }
 
-    /// Returns whether the report can be compared with the previous period. A moment has none, and
-    /// the sessions of two periods are different ones.
+    /// Returns whether the report can be compared with the previous period. `active` has no period,
+    /// and the sessions that `sessions` lists differ between periods.
     pub fn supports_compare(self) -> bool {
         !matches!(self, ReportKind::Active | ReportKind::Sessions)
     }
@@ -244,9 +244,9 @@ pub struct ReportRequest {
     pub limit: Option<usize>,
     /// Whether lists without a limit have all rows, regardless of the default.
     pub lists_all: bool,
-    /// Whether `all` has the list of sessions.
+    /// Whether `all` includes the list of sessions.
     pub with_sessions: bool,
-    /// Whether there is an answer for each chatbot.
+    /// Whether each chatbot has a separate answer.
     pub by_chatbot: bool,
     /// The moment of `active`.
     pub moment: Micros,
@@ -264,11 +264,11 @@ pub struct ReportRequest {
     pub interval: TrendInterval,
     /// The notes on days, which `trends` shows.
     pub annotations: Vec<Annotation>,
-    /// Conditions that all sessions satisfy.
+    /// The conditions that all counted sessions satisfy.
     pub conditions: Vec<Where>,
-    /// The fields by whose values the report is broken down: none, one or two.
+    /// The fields of the breakdown: none, one or two.
     pub by: Vec<Field>,
-    /// The maximum number of values; `None` for all.
+    /// The maximum number of values in a breakdown; `None` for all.
     pub by_limit: Option<usize>,
     /// The options of reports on sequences of events.
     pub sequences: SequenceOptions,
@@ -452,8 +452,8 @@ const REPORTS_OF_ALL: [ReportKind; 17] = [
     ReportKind::Sessions,
 ];
 
-/// From this number of chatbots on, each report runs on one thread, and `summary` and `visitors`
-/// are computed for all chatbots together.
+/// The minimum number of chatbots for which each report runs on one thread, and for which `summary`
+/// and `visitors` are computed in one pass.
 const MANY_CHATBOTS: usize = 100;
 
 /// Runs a function. With `inline`, it runs on one thread, including all parallel work that it
@@ -511,7 +511,7 @@ fn run_selected(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOu
     };
     let mut outcomes: Vec<ReportOutcome> = match request.kind {
         ReportKind::All => {
-            // Run report by report, so that the cached reads of one report are dropped before the
+            // Run one report after the other: the cached reads of a report are dropped before the
             // next.
             let mut all: Vec<Vec<Box<dyn Answer>>> = chatbots.iter().map(|_| Vec::new()).collect();
             for kind in reports_of_all(request) {
@@ -522,7 +522,7 @@ fn run_selected(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOu
         kind => run_each(kind)?.into_iter().map(ReportOutcome::One).collect(),
     };
     if outcomes.is_empty() {
-        // No chatbot has a session. The answer for all chatbots has the notes that explain it.
+        // No chatbot has a session. The answer for all chatbots has the notes that explain why.
         outcomes.push(run_together(tables, request)?);
     }
     Ok(ReportOutcome::ByChatbot(outcomes))

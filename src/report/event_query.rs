@@ -1,5 +1,5 @@
-//! Queries for events, for `wa events`: by name, category, session, visitor and conditions, oldest
-//! or newest first.
+//! Event queries for `wa events`: by name, category, session, visitor and conditions, oldest or
+//! newest first.
 //!
 //! The window applies to the events' own times, not to the days of their sessions. A few dates are
 //! read at a time. The columns that decide which events match are read first, so a date without
@@ -42,7 +42,7 @@ pub struct EventQuery {
     pub names: Vec<String>,
     /// The event categories; empty for all of them.
     pub categories: Vec<String>,
-    /// The session id of the log.
+    /// The session id, as in the log.
     pub session_id: Option<String>,
     /// The visitor: an anonymous id or a user id.
     pub visitor: Option<String>,
@@ -191,7 +191,7 @@ impl EventQuery {
     }
 }
 
-/// Selects events that the caller reads, by a query without a limit.
+/// Selects events from frames that the caller reads. The limit of the query is ignored.
 pub struct EventSelector(EventSearch<'static>);
 
 impl EventSelector {
@@ -233,7 +233,8 @@ impl<'a> EventSearch<'a> {
         let sessions = match on_sessions.is_empty() {
             true => None,
             false => {
-                // An event of the window may belong to a session that started long before.
+                // An event of the window may belong to a session that started long before the
+                // window.
                 let since = query.window.instants(tables.zone()).possible.0;
                 Some(SessionIndex::read_ended_since(tables, &scope, since, &on_sessions)?)
             }
@@ -334,8 +335,8 @@ impl<'a> EventSearch<'a> {
         self.order(frames, frame)
     }
 
-    /// Returns the range of those dates that have matching events; `None` if there are none. If
-    /// only the time decides, returns all dates.
+    /// Returns the range from the first to the last date with matching events; `None` if there are
+    /// none. If the query filters only by time, returns all dates.
     fn matching_dates(
         &self,
         tables: &dyn Tables,
@@ -347,7 +348,7 @@ impl<'a> EventSearch<'a> {
             return Ok(Some(dates));
         }
         let found = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
-            // All rows of a file have one date.
+            // All rows of a file have the same date.
             let first = self.matching_rows(frame, instants)?.into_iter().next();
             let times = frame.ints("timestamp")?;
             Ok(first.and_then(|row| times.get(row as usize)).map(Day::utc))
@@ -357,8 +358,8 @@ impl<'a> EventSearch<'a> {
     }
 
     fn compare(&self, a: &EventPosition, b: &EventPosition) -> Ordering {
-        // Events of two chatbots can have the same id. Frame and row make the order total, so that
-        // it is the same with and without a limit.
+        // Events of two chatbots can have the same id. Frame and row make the order total, which
+        // keeps it the same with and without a limit.
         let order = (a.time, a.id, a.frame, a.row).cmp(&(b.time, b.id, b.frame, b.row));
         if self.query.newest_first { order.reverse() } else { order }
     }

@@ -110,7 +110,7 @@ pub(crate) fn parts(tables: &dyn Tables, query: &Query) -> Result<Vec<FileCounts
 }
 
 impl FileCounts {
-    /// Merges the groups that have the same names. There are far fewer sets of names than
+    /// Merges the groups that have the same names. There are far fewer sets of names than values of
     /// `event_counts`.
     pub(crate) fn merge_groups(mut self) -> FileCounts {
         let mut sets: BTreeMap<Vec<u32>, u64> = BTreeMap::new();

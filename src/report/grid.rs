@@ -17,8 +17,7 @@ use super::selected::filtered::{resolve_fields, with_selected_sessions};
 use crate::error::Result;
 use crate::store::columns::Table;
 
-/// Maximum length, in days, of a window whose retention is by day, and of one whose retention is by
-/// week.
+/// The maximum number of days in a window for retention by day, and for retention by week.
 const RETENTION_DAYS: [u32; 2] = [14, 180];
 
 /// If the longest window and its previous period have at most this many events, answers are
@@ -34,7 +33,7 @@ pub struct GridRequest {
     pub windows: Vec<Window>,
     /// The reports, and whether each is compared with the previous period.
     pub parts: Vec<(ReportKind, bool)>,
-    /// The maximum number of chatbots that have their own answers.
+    /// The maximum number of chatbots with separate answers.
     pub max_chatbots: usize,
 }
 
@@ -55,7 +54,7 @@ pub struct Grid<T> {
     /// The chatbots of each scope. The first scope is all chatbots of the request together. If
     /// there are several, each further scope is one of them, most sessions first.
     pub scopes: Vec<Vec<String>>,
-    /// The chatbots that have no scope of their own.
+    /// The chatbots without a separate scope.
     pub others: Vec<String>,
     /// The answers by scope, then by window, then by report.
     pub answers: Vec<Vec<Vec<T>>>,

@@ -1,4 +1,4 @@
-//! `locations`: the countries and cities of sessions, with the conversations that followed.
+//! `locations`: sessions and conversations by country and city.
 
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -49,7 +49,7 @@ rows! {
         dimensions {
             /// The city; `unknown` for sessions without one.
             city = "city",
-            /// The code of its country; `unknown` for sessions without a country.
+            /// The code of the city's country; `unknown` for sessions without a country.
             country_code = "country_code",
         }
         metrics {
@@ -142,7 +142,8 @@ fn count_file(frame: &Frame, query: &Query) -> Result<(VisitsByCity, u64)> {
     let selected = query.select(frame)?;
     let (countries, cities) = (frame.texts("country_code")?, frame.texts("city")?);
     let had_conversation = frame.bools("had_conversation")?;
-    // Visits by the tokens of country and city, with the number of a row that has both tokens.
+    // Visits by the tokens of country and city, with the index of the first row that has both
+    // tokens.
     let mut by_tokens: HashMap<(Option<u128>, Option<u128>), (usize, Visits)> = HashMap::new();
     for &row in &selected.rows {
         let row = row as usize;

@@ -5,8 +5,8 @@
 //! results and rounds once at the end. An event belongs to its session, and a session belongs to
 //! the day on which it started. Therefore all reports agree with each other and with the tables.
 //!
-//! - [`run`] answers a [`ReportRequest`] of any [`ReportKind`]. Each report is in the module of its
-//!   name; `timeline` adds events to looked-up `sessions`.
+//! - [`run`] answers a [`ReportRequest`] of any [`ReportKind`]. Each report is in the module with
+//!   its name; `timeline` adds events to looked-up `sessions`.
 //! - [`list_events`] lists the events that an [`EventQuery`] selects, for `wa events`; `condition`
 //!   evaluates `--fail-if`.
 //! - [`run_grid`] answers requests for several chatbots and windows at once.

@@ -1,4 +1,4 @@
-//! `pages`: the landing pages of sessions, with the conversations that followed.
+//! `pages`: sessions and conversations by landing page.
 
 use serde::Serialize;
 

@@ -1,5 +1,5 @@
-//! `sessions`: a list of sessions, newest first, in pages; or the sessions of one id, with their
-//! events.
+//! `sessions`: a list of sessions, newest first, in pages; or the sessions with a given id, with
+//! their events.
 
 use std::collections::BTreeSet;
 
@@ -297,8 +297,8 @@ impl PageRange {
                     let ids = frame.texts("id")?;
                     let mut rows = request.select(frame, query)?.rows;
                     rows.retain(|(start, _)| self.contains(*start));
-                    // Thousands of sessions can start at one instant, so at most as many as fit on
-                    // the page are converted to records.
+                    // Thousands of sessions can start at one instant, so only as many as the page
+                    // can need are converted to records.
                     let id = |row: u32| ids.get(row as usize);
                     rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| id(a.1).cmp(&id(b.1))));
                     rows.truncate(self.skip.saturating_add(self.count));

@@ -1,7 +1,7 @@
 //! `summary`: the main metrics of a window.
 //!
-//! Sums come from the daily statistics, which are by default never pruned. Distinct visitors do not
-//! add up over days, so they are counted over the sessions of the window.
+//! Sums come from the daily statistics, which are by default never pruned. Distinct visitors cannot
+//! be summed over days, so they are counted over the sessions of the window.
 
 use serde::Serialize;
 
@@ -122,8 +122,8 @@ pub(crate) fn summaries(
     Ok(reports)
 }
 
-/// Builds the report from the metrics of a window, which `measure` returns with the number of bot
-/// sessions. Its second argument is the last pruned day, if sessions of the window are pruned.
+/// Builds the report. `measure` returns the metrics of a window and the number of bot sessions. Its
+/// second argument is the last pruned day, if sessions of the window are pruned.
 fn build(
     tables: &dyn Tables,
     query: &Query,
@@ -159,8 +159,8 @@ fn build(
     Ok(report)
 }
 
-/// Returns a note if the window has events but no standard events, so that no metric counts its
-/// messages.
+/// Returns a note if the window has events but no standard events. Conversations and messages are
+/// then 0.
 fn on_other_events(tables: &dyn Tables, query: &Query, summary: &Summary) -> Result<Option<String>> {
     let SummaryMetrics { total_messages_sent, total_messages_received, error_count, .. } = summary.summary;
     if summary.summary.total_sessions == 0 || total_messages_sent + total_messages_received + error_count > 0

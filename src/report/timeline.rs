@@ -15,8 +15,8 @@ use crate::time::{Day, Micros};
 /// Sessions by key hash: the times of the first and the last event, and the index of the entry.
 type EntriesByKey = HashMap<u128, Vec<(Micros, Micros, usize)>>;
 
-/// Adds to each session its events, which are the events with its key from its first time to its
-/// last. Pruned events are missing.
+/// Adds the events of each session: all events with its key, from its start to its end. Pruned
+/// events are missing.
 pub(crate) fn add_timelines(tables: &dyn Tables, entries: &mut [SessionEntry]) -> Result<()> {
     let mut by_key = EntriesByKey::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -82,8 +82,8 @@ fn session_key(session: &Record) -> Option<u128> {
     Some(session_key_hash(chatbot, kind, id))
 }
 
-/// Returns the ranges of UTC dates that the sessions touch. Two sessions of a visitor can be a year
-/// apart, and the dates between them are not read.
+/// Returns the ranges of UTC dates that the sessions overlap. Two sessions of a visitor can be a
+/// year apart, and the dates between them are not read.
 fn date_ranges(by_key: &EntriesByKey) -> Vec<(Day, Day)> {
     let sessions = by_key.values().flatten();
     let mut dates: Vec<(Day, Day)> =

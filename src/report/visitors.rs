@@ -40,7 +40,7 @@ rows! {
 }
 
 rows! {
-    /// The visitors with a similar number of sessions.
+    /// The visitors in a class of session counts.
     Frequency {
         dimensions {
             /// The number of sessions: `1`, `2`, `3-5`, `6-10` or `11+`.
@@ -136,7 +136,7 @@ pub(crate) fn visitors_of_each(
 }
 
 /// Builds the report from the visitors of the window and the sums of each day. `pruned` is the last
-/// pruned day of the window, and then the visitors are unknown.
+/// pruned day of the window. If it is set, the visitors are unknown.
 fn build(
     tables: &dyn Tables,
     query: &Query,

@@ -328,7 +328,7 @@ fn funnel_reads_steps_from_flags_and_settings() {
     sandbox
         .wa("report funnel --step message_sent --exclude message_sent")
         .exits(2)
-        .warns("is a step and excluded");
+        .warns("is both a step and an excluded event");
     sandbox.wa("report funnel odd --step x").exits(2).warns("cannot be used with");
     sandbox.write("wa-store/wa.toml", format!("{settings}\n[funnels]\nx = [\"a where b c\"]\n"));
     let line = settings.lines().count() + 3;

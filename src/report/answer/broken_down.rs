@@ -14,7 +14,7 @@ pub struct BrokenDown {
     pub by: Vec<String>,
     /// The groups, most sessions first; the last one can combine all other values.
     pub groups: Vec<BrokenDownGroup>,
-    /// Whether a session can be in several groups, so that they add up to more than the total.
+    /// Whether a session can be in several groups. The groups then add up to more than the total.
     pub overlap: bool,
 }
 
@@ -45,7 +45,7 @@ impl Serialize for BrokenDown {
     }
 }
 
-/// The parts of a group in JSON.
+/// The JSON form of a group.
 #[derive(Serialize)]
 struct Figures<'a> {
     values: &'a [String],

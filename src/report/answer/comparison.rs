@@ -2,7 +2,7 @@
 //!
 //! Rows of both answers are matched by their dimensions. A comparison lists the rows that the
 //! current answer shows, then the rows that the previous answer shows and the current one lacks.
-//! All other rows of both periods are summed in one row, the rest.
+//! The rest is the sum of all other rows of both periods.
 
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -89,8 +89,8 @@ pub struct ComparedGroup {
     pub metrics: &'static [(&'static str, Unit)],
     /// The shown rows of the window, then the shown rows that only the previous period has.
     pub rows: Vec<ComparedRow>,
-    /// The number of other rows in either period and their totals. Metrics that do not add up are
-    /// unknown.
+    /// The number of other rows in either period, and their totals. Totals of metrics that cannot
+    /// be summed are unknown.
     pub rest: Option<(usize, Vec<Change>)>,
 }
 
@@ -134,7 +134,7 @@ impl Serialize for ComparedGroup {
 pub struct Comparison {
     /// The previous period.
     pub previous: Window,
-    /// Whether the window reaches today, which is not over yet.
+    /// Whether the window includes today, which is incomplete.
     pub partial: bool,
     /// The figures of the whole report that are in no group; `None` if there are none.
     pub totals: Option<ComparedGroup>,
@@ -161,8 +161,8 @@ impl Serialize for Comparison {
 }
 
 impl Comparison {
-    /// Compares the groups of two answers of one kind. `previous` is `None` if sessions of the
-    /// previous period are pruned, which makes its metrics unknown.
+    /// Compares the groups of two answers of the same report. `previous` is `None` if sessions of
+    /// the previous period are pruned, which makes its metrics unknown.
     pub(crate) fn new(window: Window, current: &[Group<'_>], previous: Option<&[Group<'_>]>) -> Comparison {
         let groups = match previous {
             Some(previous) => current.iter().zip(previous).map(|(a, b)| compare_groups(a, b)).collect(),
@@ -171,8 +171,8 @@ impl Comparison {
         Comparison { previous: window.previous(), partial: window.is_partial(), totals: None, groups }
     }
 
-    /// Compares the totals and the compared groups of two answers of one kind. `previous` is `None`
-    /// if data of the previous period is pruned.
+    /// Compares the totals and the compared groups of two answers of the same report. `previous` is
+    /// `None` if data of the previous period is pruned.
     pub(crate) fn of_answers(
         window: Window,
         current: &dyn Answer,
@@ -190,7 +190,7 @@ impl Comparison {
     }
 }
 
-/// Compares a group with one whose metrics are unknown.
+/// Compares a group with a previous period whose metrics are unknown.
 fn compare_with_unknown(current: &Group<'_>) -> ComparedGroup {
     let changes = |values: &[Option<i64>]| -> Vec<Change> {
         let metrics = current.metrics.iter().zip(values);
@@ -288,7 +288,7 @@ fn changes(
     group.metrics.iter().enumerate().map(change).collect()
 }
 
-/// Sums a metric over rows; `None` if its unit does not add up.
+/// Sums a metric over rows; `None` if values of its unit cannot be summed.
 fn sum(rows: &[&GroupRow<'_>], index: usize, unit: Unit) -> Option<i64> {
     if unit != Unit::Count {
         return None;

@@ -27,7 +27,7 @@ pub(crate) fn on_window(
     if is_empty {
         return Ok(vec![on_empty_window(tables, query, bots)?]);
     }
-    // A window that ends in the future is measured against today.
+    // If the window ends in the future, the age of the data is measured from today.
     let end = window.to.min(window.today);
     if newest.plus(2) < end {
         let days = end.0 - newest.0;
@@ -63,7 +63,7 @@ fn on_empty_window(tables: &dyn Tables, query: &Query, bots: u64) -> Result<Stri
         return Ok(format!("no sessions{scope}; {}", excluded_bots(bots)));
     }
     if pruned::in_window(tables, query)?.is_some() {
-        // There may have been sessions, so the days that have data do not explain the result.
+        // The window may have had sessions, so the days with data would not explain the result.
         return Ok(format!("no sessions{scope} are retained"));
     }
     if tables.is_filtered() {

@@ -9,8 +9,8 @@ pub struct Matrix {
     pub names: Vec<&'static str>,
     /// The titles of the columns with values.
     pub columns: Vec<String>,
-    /// The noun before the title when a dropped column is listed, such as `week`; empty if the
-    /// title is clear without it.
+    /// The noun before a title in the list of dropped columns, such as `week`; empty if the titles
+    /// need none.
     pub column_noun: &'static str,
     /// The rows.
     pub rows: Vec<MatrixRow>,

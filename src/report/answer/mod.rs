@@ -6,7 +6,7 @@
 //!
 //! - [`rows`] declares rows of dimensions and metrics, and groups them for renderers;
 //! - [`broken_down`] holds the answers for each value of a field;
-//! - [`comparison`] compares two answers of one kind;
+//! - [`comparison`] compares two answers of the same report;
 //! - [`matrix`] holds a metric by two dimensions, which tables draw with shading;
 //! - [`session_page`] holds the page of sessions that `sessions` returns;
 //! - [`session_report`] builds the reports that count the sessions of a window;
@@ -133,16 +133,16 @@ pub trait ReportBody: Serialize + Send + Sync {
         None
     }
 
-    /// Returns the groups that are compared with the previous period. The days of two periods
-    /// differ, long lists of hours would hide the figures, and the rows of a tree have no unique
-    /// names.
+    /// Returns the groups that are compared with the previous period. Days differ between two
+    /// periods, long lists of hours would hide the figures, and rows of a tree have no unique
+    /// names. These groups are therefore excluded.
     fn compared_groups(&self) -> Vec<Group<'_>> {
         let is_time = |key: &&str| matches!(*key, "stat_date" | "hour" | "weekday");
         let is_compared = |group: &Group<'_>| group.name != "tree" && !group.dimensions.iter().any(is_time);
         self.groups().into_iter().filter(is_compared).collect()
     }
 
-    /// Returns the matrix of changes that tables draw below that of the values; `None` for most
+    /// Returns the matrix of changes that tables draw below the matrix of values; `None` for most
     /// reports.
     fn change_matrix(&self, comparison: &Comparison) -> Option<Matrix> {
         let _ = comparison;
@@ -154,13 +154,13 @@ pub trait ReportBody: Serialize + Send + Sync {
         None
     }
 
-    /// Returns the figures of rows that `--fail-if` can name, in addition to those of groups of a
-    /// single row.
+    /// Returns the figures of rows that `--fail-if` can name. It can also name the metrics of
+    /// groups with a single row.
     fn figures(&self) -> Vec<RowFigure> {
         Vec::new()
     }
 
-    /// Returns sentences about the scope, for people.
+    /// Returns sentences about the scope, for formats that people read.
     fn facts(&self) -> Vec<String> {
         Vec::new()
     }
@@ -189,7 +189,7 @@ pub struct Report<B> {
     /// The figures for each value of a field, if requested.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub broken_down: Option<BrokenDown>,
-    /// Notes for standard error on data that the answer lacks, with the reason.
+    /// Notes for standard error, such as the reason why data is missing.
     #[serde(skip)]
     pub notes: Vec<String>,
 }
@@ -200,7 +200,7 @@ impl<B: ReportBody> Report<B> {
         Report { head, body, annotations: Vec::new(), comparison: None, broken_down: None, notes: Vec::new() }
     }
 
-    /// Adds those annotations that are in the window.
+    /// Adds the annotations on days of the window.
     pub(crate) fn with_annotations(mut self, annotations: &[Annotation]) -> Report<B> {
         let is_shown = |note: &&Annotation| self.head.window.is_some_and(|window| window.contains(note.day));
         let note = |note: &Annotation| DayNote { date: note.day.to_string(), text: note.text.clone() };
@@ -228,7 +228,7 @@ pub trait Answer: erased_serde::Serialize + Send + Sync {
     fn session_page(&self) -> Option<&SessionPage>;
     /// Returns the figures of rows that `--fail-if` can name.
     fn figures(&self) -> Vec<RowFigure>;
-    /// Returns sentences about the scope, for people.
+    /// Returns sentences about the scope, for formats that people read.
     fn facts(&self) -> Vec<String>;
     /// Returns the matrix that tables draw instead of the groups; `None` for most reports.
     fn matrix(&self) -> Option<Matrix>;
@@ -236,7 +236,7 @@ pub trait Answer: erased_serde::Serialize + Send + Sync {
     fn annotations(&self) -> &[DayNote];
     /// Returns the comparison with the previous period.
     fn comparison(&self) -> Option<&Comparison>;
-    /// Returns the metrics and lists alone, for JSON.
+    /// Returns the body without head, comparison and notes, for JSON.
     fn body(&self) -> &dyn erased_serde::Serialize;
     /// Returns the figures for each value of a field.
     fn broken_down(&self) -> Option<&BrokenDown>;

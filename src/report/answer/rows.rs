@@ -1,7 +1,7 @@
 //! Rows of dimensions and metrics.
 //!
-//! The macro `rows!` declares a row type once. Its JSON, its columns in tables and CSV, and its
-//! part in comparisons all come from that declaration. Renderers and comparisons read rows of any
+//! The macro `rows!` declares a row type once. Its JSON form, its columns in tables and CSV, and
+//! its comparison are derived from that declaration. Renderers and comparisons read rows of any
 //! type through a [`Group`].
 
 use serde::Serialize;
@@ -125,11 +125,11 @@ impl<T: Serialize> Serialize for RowList<T> {
     }
 }
 
-/// The rows of one part of an answer, independent of their type.
+/// The rows of one JSON key of an answer, independent of their type.
 pub struct Group<'a> {
-    /// The part's JSON key.
+    /// The group's JSON key.
     pub name: &'static str,
-    /// Whether the part is a single row, which is an object in JSON.
+    /// Whether the group is a single row, which is an object in JSON.
     pub is_single: bool,
     /// The JSON keys of the dimensions.
     pub dimensions: &'static [&'static str],
@@ -178,7 +178,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Returns a group of a single row without a name: figures of the whole report.
+    /// Returns a group of one row without dimensions: the figures of the whole report.
     pub(crate) fn totals(
         report: &'static str,
         metrics: &'static [(&'static str, Unit)],
@@ -252,7 +252,7 @@ pub struct RowFigure {
     pub list: &'static str,
     /// The name of the row.
     pub row: String,
-    /// The number of the row in its list, from 1 on; `None` if the name is a number itself.
+    /// The number of the row in its list, from 1; `None` if the row's name is itself a number.
     pub number: Option<usize>,
     /// The JSON key of the figure.
     pub metric: &'static str,

@@ -23,7 +23,7 @@ pub struct TimelineEvent {
     pub event: Record,
     /// The time since the previous event; `None` for the first event.
     pub gap: Option<Micros>,
-    /// The response time, if the event is a response; the same as in the report `performance`.
+    /// The response time, if the event is a response. The report `performance` uses the same time.
     pub response: Option<Micros>,
 }
 
@@ -41,7 +41,7 @@ impl Serialize for TimelineEvent {
 }
 
 impl Serialize for SessionEntry {
-    /// Writes all columns in order, then `timeline` if there is one.
+    /// Writes all columns in order, then `timeline` if the session was looked up.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (column, value) in self.session.entries() {

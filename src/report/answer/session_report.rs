@@ -1,4 +1,4 @@
-//! The common part of the reports that count the sessions of a window: `events`, `sources`,
+//! The shared code of the reports that count the sessions of a window: `events`, `sources`,
 //! `devices`, `pages` and `locations`.
 
 use super::comparison::Comparison;

@@ -28,8 +28,8 @@ struct FileCounts {
 /// Counts the sessions and distinct visitors of each of `buckets` buckets, and all bot sessions.
 ///
 /// `finder` is called for each file, and returns a function that maps the start of a session to the
-/// index of its bucket. `bits` is the number of bits of such an index, plus one for the kind of the
-/// visitor's id.
+/// index of its bucket. `bits` is the number of bits of a bucket's index, plus one for the kind of
+/// the visitor's id.
 pub(super) fn count<F: FnMut(Micros) -> usize>(
     tables: &dyn Tables,
     query: &Query,

@@ -137,7 +137,7 @@ impl ReportBody for IntervalTrends {
 }
 
 /// Computes `trends` by hour, week or month. Hours of today after `now` are omitted if they have no
-/// sessions. If `now` is on another day than `window.today`, all hours of that day are listed. With
+/// sessions. If `now` is not on `window.today`, all hours of `window.today` are listed. With
 /// `compare`, compares each interval with the one at the same position in the previous period.
 ///
 /// # Errors
@@ -186,9 +186,10 @@ pub(crate) fn interval_trends(
     Ok(report)
 }
 
-/// Returns the intervals of the previous period, each with the start of the interval at the same
-/// position in the window, which `rows` lists. Intervals that have not begun in the window are left
-/// out. Also returns a note if the window lacks an interval, such as a sixth week.
+/// Returns the intervals of the previous period. Each takes its start from `rows`: the start of the
+/// interval at the same position in the window. Intervals that have not begun in the window are
+/// excluded. Also returns a note if an interval has no counterpart in the window, such as a sixth
+/// week.
 fn previous_rows(
     tables: &dyn Tables,
     query: &Query,
@@ -265,7 +266,7 @@ impl Intervals {
     }
 
     /// Counts the sessions of a query in each interval, and its bot sessions. The intervals must
-    /// cover its window.
+    /// cover the query's window.
     fn count(&self, tables: &dyn Tables, query: &Query) -> Result<(Vec<Counts>, u64)> {
         match self.len() {
             0 => Ok((Vec::new(), 0)),
@@ -339,7 +340,7 @@ impl Intervals {
 }
 
 /// Returns the starts of the hours of a window, and the end of the last. An hour begins when the
-/// local clock shows a full hour, or when it would show one but is set to another time.
+/// local clock shows a full hour, or when a clock change skips a full hour.
 fn hours(window: Window, zone: Zone) -> Result<Vec<Micros>> {
     let mut starts = Vec::new();
     if window.from > window.to {

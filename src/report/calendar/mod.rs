@@ -5,7 +5,7 @@
 //! - [`retention`] counts the visitors who came back, by the [period](periods) in which they were
 //!   first seen.
 //!
-//! [`buckets`] counts the sessions of the first two.
+//! [`heatmap`] and [`intervals`] count with [`buckets`].
 
 mod buckets;
 pub(super) mod heatmap;

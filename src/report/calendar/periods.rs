@@ -108,7 +108,8 @@ impl Periods {
     pub fn find(&self, time: Micros) -> Option<usize> {
         let after = self.starts.partition_point(|(start, _)| *start <= time);
         let mut period = after.checked_sub(1)?;
-        // If a clock was set back over midnight, the previous day continues for a while.
+        // If a clock is set back across midnight, the previous day continues until midnight comes
+        // again.
         let (_, certain) = self.starts.get(period)?;
         if time < *certain && Some(self.zone.day(time)) < self.first_day(period) {
             period = period.checked_sub(1)?;

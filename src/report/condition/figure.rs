@@ -27,8 +27,9 @@ struct RowName {
 }
 
 impl<'a> Figure<'a> {
-    /// Finds the figure with these keys: the metric, preceded by the name of its row, and by the
-    /// name of its report, of its group, or both, if it would be ambiguous without them.
+    /// Finds the figure that a path names: a metric, after the name of its row if it has one. The
+    /// name of the report, of the group or both must precede it if it would be ambiguous without
+    /// them.
     ///
     /// # Errors
     /// Returns a usage error that suggests the nearest figure, or names the reports that have it.
@@ -64,7 +65,7 @@ impl<'a> Figure<'a> {
         let Some(row) = &self.row else { return owner.is_empty() || is_group(owner) };
         let number = row.number.map(|number| number.to_string());
         let is_row = |name: &str| name == row.text || number.as_deref() == Some(name);
-        // A number alone would not say which list it counts.
+        // A row number is ambiguous without the name of its list.
         let is_alone = owner == row.text && row.number.is_some();
         is_alone
             || owner.rmatch_indices('.').any(|(at, _)| {
@@ -201,8 +202,7 @@ fn unknown(answers: &[&dyn Answer], path: &[String]) -> Error {
     error.hint(format!("the figures are {}", names.join(", ")))
 }
 
-/// Returns the full name of the figure of a row that is nearest to a name, written with its list or
-/// without it.
+/// Returns the full name of the row figure that is nearest to a name, with or without its list.
 fn nearest_row<'f>(name: &str, figures: impl Iterator<Item = (&'f Figure<'f>, &'f str)>) -> Option<&'f str> {
     let figures: Vec<(String, &str)> = figures
         .flat_map(|(figure, full)| {

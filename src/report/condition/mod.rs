@@ -31,7 +31,7 @@ pub(super) enum Part {
 enum Test {
     /// A comparison with a plain decimal number, without an exponent.
     Compare(Operator, String),
-    /// A test whether the figure of a day is far from the figures of the same weekday.
+    /// A test for a figure that is far from the figures of the same weekday.
     Unusual,
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum Verdict {
     Unknown(String),
 }
 
-/// How to write a condition, for hints.
+/// The syntax of a condition, for hints.
 const SYNTAX: &str = "write it as 'conversion_rate < 20', 'total_sessions.change_percent < -30' (compared \
                       with the previous period) or 'total_sessions unusual' (compared with the same weekday)";
 
@@ -98,7 +98,7 @@ impl Condition {
         self.part != Part::Value
     }
 
-    /// Evaluates the condition on an outcome of a request.
+    /// Evaluates the condition on the outcome of a request.
     ///
     /// # Errors
     /// Returns a usage error if the report has no such figure.

@@ -13,9 +13,8 @@ pub(super) const POSITIVE: u32 = 1 << 2;
 pub(super) const NOT_POSITIVE: u32 = 1 << 3;
 /// The tag of a rating event that contains no rating.
 pub(super) const NO_RATING: u32 = 1 << 4;
-/// The tag of a message of the visitor. Even combined with other tags, it is less than
-/// [`RECEIVED`], so that at equal times a message precedes its reply, as in the report
-/// `performance`.
+/// The tag of a visitor's message. Even combined with other tags, it is less than [`RECEIVED`]. At
+/// equal times, a message therefore precedes its reply, as in the report `performance`.
 pub(super) const SENT: u32 = 1 << 5;
 /// The tag of a reply.
 pub(super) const RECEIVED: u32 = 1 << 6;
@@ -42,11 +41,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Reads the events of a session in order, and calls `reply` with each reply time. It extends
-    /// from the earliest message without a reply to the next reply, which answers all messages
-    /// before it.
+    /// Reads the events of a session in order, and calls `reply` with each reply time. A reply
+    /// answers all messages before it. The reply time extends from the earliest of the messages
+    /// that it answers.
     ///
-    /// Returns `None` for a session without a message of the visitor.
+    /// Returns `None` for a session in which the visitor sent no message.
     pub fn read(events: &[SequenceEvent], mut reply: impl FnMut(Micros)) -> Option<Exchange> {
         let mut exchange = Exchange::default();
         let mut unanswered: Option<Micros> = None;
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn session_without_message_of_the_visitor_is_no_conversation() {
+    fn session_without_visitor_message_is_no_conversation() {
         assert_eq!(read(&[(1, RECEIVED), (2, HANDOFF), (3, POSITIVE)]).0, None);
         assert_eq!(read(&[]).0, None);
     }

@@ -132,12 +132,13 @@ pub(super) fn read(
     Ok(RowList::complete(rows.collect()))
 }
 
-/// Orders conversations, newest first. Ids have the order of their texts.
+/// Orders conversations, newest first, then by id. Ids as numbers have the same order as their
+/// texts.
 fn compare(a: &(SessionFact, Exchange), b: &(SessionFact, Exchange)) -> Ordering {
     b.0.started.cmp(&a.0.started).then_with(|| a.0.id.cmp(&b.0.id))
 }
 
-/// Drops all conversations beyond the first `limit` as soon as there are several times as many.
+/// Keeps the first `limit` conversations as soon as there are more than about four times as many.
 pub(super) fn prune(found: &mut Vec<(SessionFact, Exchange)>, limit: Option<usize>) {
     if let Some(limit) = limit
         && found.len() > limit.saturating_mul(4).saturating_add(64)

@@ -1,8 +1,8 @@
 //! `conversations`: replies, waiting times, ratings, handoffs and resolutions.
 //!
 //! The report is computed from the events of the sessions with at least one `message_sent`. Times
-//! are measured between events, even if a reply has the property `response_time_ms`, so that every
-//! conversation counts.
+//! are measured between events, not taken from the property `response_time_ms` of replies. Every
+//! conversation therefore counts.
 
 mod exchange;
 mod list;
@@ -40,7 +40,8 @@ rows! {
             answered: u64,
             /// The conversations without such a reply.
             unanswered: u64,
-            /// The conversations whose last message is the visitor's, answered before or not.
+            /// The conversations whose last message is the visitor's, with or without an earlier
+            /// reply.
             dropped: u64,
             /// 100 × answered / conversations.
             answered_rate: Percent,
@@ -97,7 +98,7 @@ rows! {
 }
 
 rows! {
-    /// The conversations in which something happened.
+    /// The conversations that have a certain event, such as a handoff.
     ConversationShare {
         dimensions {}
         metrics {
@@ -239,13 +240,13 @@ fn body(totals: &Totals, events: &ConversationEvents) -> Conversations {
 
 /// Tags the messages, ratings, handoffs and resolutions.
 struct ConversationTags {
-    /// The patterns, each with its tag in [`ConversationTags::tags`].
+    /// The patterns. [`ConversationTags::tags`] has their tags in the same order.
     patterns: Vec<EventPattern>,
     tags: Vec<u32>,
     zone: Zone,
 }
 
-/// The tag of an event whose rating is in its properties.
+/// All tags of ratings. The properties of a rating event determine which one it gets.
 const RATING: u32 = exchange::POSITIVE | exchange::NOT_POSITIVE | exchange::NO_RATING;
 
 impl ConversationTags {

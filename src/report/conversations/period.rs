@@ -24,7 +24,7 @@ impl PeriodFigures {
         exchange.first_response.into_iter().for_each(|wait| self.first_responses.add(wait));
     }
 
-    /// Adds the conversations of the same period in another sum.
+    /// Merges the figures with those of the same period in another sum.
     pub fn merge(self, other: PeriodFigures) -> PeriodFigures {
         PeriodFigures {
             conversations: self.conversations + other.conversations,

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ratings_from_four_on_are_positive() {
+    fn rating_of_four_or_more_is_positive() {
         for (value, expected) in [
             ("5", Some(true)),
             ("4", Some(true)),
@@ -70,7 +70,7 @@ mod tests {
             (r#"{"helpful":true}"#, Some(true)),
             (r#"{"feedback":"Thumbs_Up"}"#, Some(true)),
             (r#"{"feedback":"It was fine"}"#, None),
-            // The text is not a rating: try the next property.
+            // The text is not a rating, so the next property is tried.
             (r#"{"rating":"it depends","score":2}"#, Some(false)),
             (r#"{"comment":"good"}"#, None),
             ("", None),

@@ -73,9 +73,9 @@ pub(super) struct Totals {
     pub without_rating: u64,
     pub handed_off: u64,
     pub resolved: u64,
-    /// By hour, from 0 to 23.
+    /// Figures by hour, from 0 to 23.
     by_hour: Vec<PeriodFigures>,
-    /// By weekday, from Monday.
+    /// Figures by weekday, from Monday.
     by_weekday: Vec<PeriodFigures>,
     /// All conversations, if they are listed.
     pub listed: Vec<(SessionFact, Exchange)>,

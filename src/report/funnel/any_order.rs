@@ -6,8 +6,8 @@
 
 use super::steps::{Chain, Limits, StepEvent};
 
-/// Returns the longest chain. If there are several, returns the one that starts first and continues
-/// with each earliest event that makes it longer.
+/// Returns the longest chain. If there are several, returns the one that starts first and always
+/// continues with the earliest event that makes it longer.
 pub(super) fn longest(events: &[StepEvent], steps: usize, limits: &Limits) -> Chain {
     let mut longest = Chain::default();
     let mut window = Window::new(events, limits);
@@ -96,7 +96,7 @@ impl<'a> Window<'a> {
 
 /// A matching of events and steps that grows by augmenting paths.
 struct Matching {
-    /// For each step, the steps that its event matches; 0 for a step without an event.
+    /// For each step, all steps that its event matches, as bits; 0 for a step without an event.
     events: Vec<u32>,
 }
 
@@ -105,7 +105,7 @@ impl Matching {
         Matching { events: vec![0; steps] }
     }
 
-    /// Adds an event if that adds a step to the matching.
+    /// Adds an event if the matching can then cover one more step. Returns whether it was added.
     fn add(&mut self, set: u32) -> bool {
         self.place(set, &mut 0)
     }

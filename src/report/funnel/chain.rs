@@ -26,7 +26,7 @@ pub(super) fn longest(events: &[StepEvent], steps: usize, limits: &Limits) -> Ch
 }
 
 fn longest_length(events: &[StepEvent], steps: usize, limits: &Limits) -> usize {
-    // For each number of steps, the time of the latest start of a chain that has passed them.
+    // For each step, the time of the latest start of a chain that has reached it.
     let mut latest_start = vec![None; steps];
     let mut length = 0;
     for event in events {

@@ -1,4 +1,4 @@
-//! `funnel`: the sessions or visitors that reach each of a list of steps.
+//! `funnel`: the number of sessions or visitors that reach each step.
 //!
 //! For each session or visitor, the report finds the longest chain of events that passes the first
 //! steps. The count of a step is the number of chains that reach it.
@@ -66,7 +66,7 @@ pub struct Funnel {
     pub unit: FunnelUnit,
     /// The order of the steps.
     pub order: FunnelOrder,
-    /// The longest time from the first to the last step; `None` for the session.
+    /// The longest time from the first to the last step; `None` for the whole session.
     pub within_seconds: Option<i64>,
     /// The number of sessions or visitors of the window, including those that pass no step.
     pub total: u64,
@@ -181,7 +181,7 @@ struct StepTotals {
 /// The sums of a funnel.
 struct Totals {
     steps: Vec<StepTotals>,
-    /// Memory for the events of a sequence.
+    /// A reusable buffer for the events of a sequence.
     events: Vec<StepEvent>,
 }
 

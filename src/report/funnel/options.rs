@@ -56,8 +56,8 @@ pub struct FunnelOptions {
     pub unit: FunnelUnit,
     /// The order of the steps.
     pub order: FunnelOrder,
-    /// The longest time from the first to the last step; `None` for the session, or 7 days for
-    /// visitors.
+    /// The longest time from the first to the last step; `None` for the whole session, or for 7
+    /// days if visitors are counted.
     pub within: Option<Micros>,
 }
 
@@ -97,7 +97,7 @@ impl FunnelOptions {
         Ok(())
     }
 
-    /// Checks the numbers of steps and excluded events, and that no event is both.
+    /// Checks the numbers of steps and excluded events, and that no step is also excluded.
     ///
     /// # Errors
     /// Returns a usage error.
@@ -115,8 +115,10 @@ impl FunnelOptions {
         }
         let is_step = |event: &&EventPattern| self.steps.iter().any(|step| step.text() == event.text());
         match self.exclude.iter().find(is_step) {
-            Some(event) => Err(Error::usage(format!("{:?} is a step and excluded", event.text()))
-                .hint("remove it from the steps, or do not exclude it")),
+            Some(event) => {
+                Err(Error::usage(format!("{:?} is both a step and an excluded event", event.text()))
+                    .hint("remove it from the steps, or do not exclude it"))
+            }
             None => Ok(()),
         }
     }

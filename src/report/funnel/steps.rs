@@ -1,4 +1,4 @@
-//! The input and the result of the algorithms of funnels.
+//! Input and result types of the funnel algorithms.
 
 use crate::report::sequence::{STARTS, SequenceEvent};
 use crate::time::Micros;
@@ -45,7 +45,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Returns whether a chain can have its first and its last event at these times.
+    /// Returns whether a chain can start and end at these times.
     pub fn allow(&self, first: Micros, last: Micros) -> bool {
         self.within.is_none_or(|within| last.saturating_sub(first) <= within)
     }

@@ -1,4 +1,4 @@
-//! Chains of events that pass the steps of a funnel one right after the other.
+//! Chains of events that pass the steps of a funnel in order, without other events in between.
 
 use super::steps::{Chain, Limits, StepEvent};
 

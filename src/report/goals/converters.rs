@@ -16,7 +16,7 @@ const SHARDS: usize = 64;
 /// The goals of each visitor, as bits.
 type Goals = HashMap<u128, u32>;
 
-/// The visitors of a window with the goals that they reached. Clones share them.
+/// The visitors of a window with the goals that they reached. Clones share one map.
 #[derive(Clone)]
 pub(super) struct Converters(Arc<Vec<Mutex<Goals>>>);
 
@@ -35,7 +35,8 @@ impl Converters {
         }
     }
 
-    /// Returns the number of visitors, and the number that reached each of the given goals.
+    /// Returns the number of visitors, and the number of visitors that reached each of `goals`
+    /// goals.
     pub fn count(&self, goals: usize) -> (u64, Vec<u64>) {
         let (mut visitors, mut converters) = (0, vec![0; goals]);
         for shard in self.0.iter() {

@@ -20,16 +20,17 @@ use crate::time::{Day, Zone};
 /// The maximum number of days that are counted together. With ten million visitors, the remaining
 /// 60 bits of the hash collide in about one of 20,000 reports.
 const MAX_DAYS: i32 = 512;
-/// The stored bits of an entry: whether the visitor is identified by a session id, and the day.
+/// The number of bits of an entry's value: whether the visitor is known only by a session key, and
+/// the day.
 const BITS: u32 = 1 + (MAX_DAYS as u32).trailing_zeros();
 const VALUE: u64 = (1 << BITS) - 1;
 
-/// The number of visitors of a day, and of those that are new on it.
+/// The numbers of distinct and of new visitors of a day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DayVisitors {
     /// The number of distinct visitors.
     pub unique: u64,
-    /// The number of visitors that were first seen on the day or are identified by a session id.
+    /// The number of visitors that were first seen on the day or are known only by a session key.
     pub new: u64,
 }
 
@@ -102,7 +103,7 @@ fn partition_first_seen(tables: &dyn Tables, query: &Query, zone: Zone) -> Resul
     Ok(shards)
 }
 
-/// Sorts each shard. A visitor counts once even if the table names it twice.
+/// Sorts each shard and drops duplicates: a visitor counts once even if the table lists it twice.
 fn sorted(shards: VisitorShards) -> Vec<Vec<ShardEntry>> {
     let mut shards = shards.into_shards();
     shards.par_iter_mut().with_max_len(4).for_each(|shard| {
@@ -124,7 +125,7 @@ fn count_shard(mut sessions: Vec<ShardEntry>, first_seen: &[ShardEntry], days: u
         while first_seen.peek().is_some_and(|seen| *seen < entry) {
             first_seen.next();
         }
-        // The lowest bit marks a visitor that is identified by a session id and therefore new.
+        // The lowest bit marks a visitor that is known only by a session key and therefore new.
         day.new += u64::from(entry & 1 == 1 || first_seen.peek() == Some(&entry));
     }
     counts

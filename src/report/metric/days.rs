@@ -10,7 +10,7 @@ use crate::time::Day;
 ///
 /// The list has every day of the window up to today, so a chatbot that stopped shows zeros. Days
 /// after today are listed only up to the last day with data. If days are pruned, the list begins on
-/// the first day with data, since a zero would claim that nothing happened.
+/// the first day with data, since zeros for pruned days would be wrong.
 pub(crate) fn listed_days(
     tables: &dyn Tables,
     query: &Query,

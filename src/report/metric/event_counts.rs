@@ -1,14 +1,13 @@
 //! The column `event_counts`: a JSON object of counts by event name, such as
 //! `{"message_sent":3,"widget_loaded":1}`.
 //!
-//! Every session has one, so it is scanned without building a tree.
+//! Every session row has such an object, so it is scanned without building a tree.
 
 use crate::json;
 
-/// Calls `visit` with each name and count of an object. Text that is not such an object has no
-/// counts.
+/// Calls `visit` with each name and count of an object. Any other text has no counts.
 pub(crate) fn each_count(text: &str, mut visit: impl FnMut(&str, u64)) {
-    // Collect all counts first, because a text that turns out to be invalid must have none.
+    // All counts are collected first, because an invalid text must have none.
     let mut counts = Vec::with_capacity(16);
     let mut valid = true;
     let rest = json::lenient::each_member(text, |name, value| match count(value) {

@@ -60,7 +60,7 @@ enum MessageKind {
     Unmeasured,
 }
 
-/// The event names that are used here.
+/// The event names that affect timings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EventName {
     MessageSent,
@@ -220,7 +220,7 @@ struct Pairing {
 }
 
 impl Pairing {
-    /// Adds a message. Returns the wait that it ends, if it is an unmeasured response.
+    /// Adds a message. Returns its response time if it is an unmeasured response.
     fn wait(&mut self, message: &Message) -> Option<Micros> {
         let sent = self.unanswered.take().filter(|sent| sent.session == message.session);
         match (message.kind, sent) {
@@ -280,10 +280,10 @@ mod tests {
             message(1, 25, Unmeasured), // 15 after the first message
             message(1, 30, Unmeasured), // no unanswered message
             message(1, 40, Sent),
-            message(1, 41, Measured), // has a time of its own, and answers
+            message(1, 41, Measured), // has its own time, and answers the message
             message(1, 50, Unmeasured),
             message(2, 5, Unmeasured),  // messages of another session do not count
-            message(2, 60, Unmeasured), // the message of the same instant comes first
+            message(2, 60, Unmeasured), // the message at the same time comes first
             message(2, 60, Sent),
             message(3, 10, Sent), // answered by the measured response
             message(3, 70, Unmeasured),

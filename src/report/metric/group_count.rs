@@ -27,7 +27,7 @@ impl Count for u64 {
     }
 }
 
-/// Counts by key. The merge of two is associative and commutative.
+/// Counts by key. Merging is associative and commutative.
 #[derive(Clone, Debug)]
 pub(crate) struct GroupCount<K, C = u64>(pub HashMap<K, C>);
 
@@ -56,7 +56,7 @@ impl<K: Eq + Hash, C: Count> GroupCount<K, C> {
         self.0.entry(key).or_default().add(count);
     }
 
-    /// Merges the counts of another part of the rows.
+    /// Merges the counts of other rows.
     pub fn merge(mut self, mut other: GroupCount<K, C>) -> GroupCount<K, C> {
         if self.0.len() < other.0.len() {
             std::mem::swap(&mut self, &mut other);
@@ -109,8 +109,8 @@ pub(crate) fn count_by_token<'a, C: Count>(
     counts
 }
 
-/// Counts the selected rows of a column by text. Null values are counted under the text that `null`
-/// contains. `count` returns the count of a row.
+/// Counts the selected rows of a column by text. Null values are counted under the text `null`, a
+/// parameter. `count` returns the count of a row.
 pub(crate) fn count_by_text<C: Count>(
     column: &Texts,
     rows: &[u32],

@@ -7,9 +7,9 @@
 //!   counts them with their conversations, [`event_counts`] reads the counts of events that a
 //!   session row carries, [`days`] bounds lists of days;
 //! - [`visitor_shards`] partitions sessions by visitor, [`unique_visitors`] counts distinct and new
-//!   visitors and visitors by session count, [`daily_visitors`] those of each day, and
-//!   [`visitors_by_chatbot`] those of each chatbot;
-//! - [`local_clock`] reads times in the store's zone;
+//!   visitors and visitors by session count, [`daily_visitors`] counts the visitors of each day,
+//!   and [`visitors_by_chatbot`] those of each chatbot;
+//! - [`local_clock`] converts times to the store's zone;
 //! - [`session_index`] finds the session of an event, [`event_timings`] collects durations and
 //!   errors from events, [`percentile`] computes percentiles, [`time_counts`] the distribution of
 //!   many times.
@@ -35,12 +35,13 @@ use serde::{Serialize, Serializer};
 use crate::decimal::Hundredths;
 use values::{Distinct, FractionalSeconds, Millis, Percent, Ratio, Seconds};
 
-/// The unit of a metric. It decides how a value is written and whether values add up over rows.
+/// The unit of a metric. It determines how a value is formatted, and whether values can be summed
+/// over rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A count that adds up over rows.
+    /// A count that can be summed over rows.
     Count,
-    /// A count of distinct things, which does not add up over rows.
+    /// A count of distinct items, which cannot be summed over rows.
     Distinct,
     /// A percentage, in hundredths.
     Percent,
@@ -66,7 +67,7 @@ impl Unit {
 pub struct Metric {
     /// The unit.
     pub unit: Unit,
-    /// The value, in hundredths if the unit says so; `None` if it is unknown.
+    /// The value, in hundredths if [`Unit::in_hundredths`] returns true; `None` if it is unknown.
     pub value: Option<i64>,
 }
 
@@ -94,7 +95,7 @@ pub trait AsMetric {
     /// The unit.
     const UNIT: Unit;
 
-    /// Returns the value, in hundredths if the unit says so.
+    /// Returns the value, in hundredths if [`Unit::in_hundredths`] returns true.
     fn value(&self) -> Option<i64>;
 }
 

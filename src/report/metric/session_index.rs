@@ -1,8 +1,9 @@
 //! An index that finds the session of an event.
 //!
-//! An event belongs to the session with its key whose interval, from the first event to the last,
-//! contains the event's time. The index has a hash table for each day on which sessions started,
-//! since most events belong to a session of their own day, whose table fits into the CPU cache.
+//! An event belongs to the session that has the event's key and whose interval, from its first to
+//! its last event, contains the event's time. The index has a hash table for each day on which
+//! sessions started, since most events belong to a session of their own day, whose table fits into
+//! the CPU cache.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ use crate::time::{Day, Micros, Zone};
 /// The sessions of a window, numbered from 0 in the order of the tables.
 pub(crate) struct SessionIndex {
     days: Vec<DayIndex>,
-    /// Whether some sessions have no session id, so that events need their visitor ids too.
+    /// Whether a session has no session id. Events are then found by their visitor ids too.
     needs_visitor_ids: bool,
     /// The time of the last event of any session; `None` without sessions.
     pub last: Option<Micros>,
@@ -41,7 +42,7 @@ struct DayIndex {
     last: Micros,
     /// The number of sessions of earlier days.
     offset: u32,
-    /// Key hash, first and last time of each session, ordered by chatbot and start as in the table.
+    /// Key hash, start and end of each session, ordered by chatbot and start as in the table.
     sessions: Vec<KeyInterval>,
     /// For each session, the index of the previous session with the same key, or [`NONE`].
     previous: Vec<u32>,
@@ -154,7 +155,7 @@ impl SessionIndex {
         self.days.last().map_or(0, |day| day.offset.saturating_add(day.sessions.len() as u32))
     }
 
-    /// Returns columns of events together with the columns that a [`SessionFinder`] needs.
+    /// Returns the given columns of events, and the columns that a [`SessionFinder`] needs.
     pub fn columns(&self, columns: &[&'static str]) -> Vec<&'static str> {
         let mut all = columns.to_vec();
         all.extend(["chatbot_id", "session_id", "timestamp"]);
@@ -200,7 +201,7 @@ impl DayIndex {
         day
     }
 
-    /// Returns the session of an index if an event of that key and time belongs to it.
+    /// Returns the session at an index if it has this key and its interval contains this time.
     fn check(&self, index: u32, key: u128, time: Micros) -> Option<FoundSession> {
         let (session_key, start, end) = *self.sessions.get(index as usize)?;
         (session_key == key && start <= time && time <= end).then(|| FoundSession {
@@ -241,7 +242,7 @@ fn key_columns(visitor_ids: bool) -> &'static [&'static str] {
     if visitor_ids { all } else { all.split_at(4).0 }
 }
 
-/// Returns the upper half of a key, which is a hash already.
+/// Returns the upper half of a key, which is itself a hash.
 fn table_hash(key: u128) -> u64 {
     (key >> 64) as u64
 }
@@ -251,14 +252,14 @@ pub(crate) struct SessionFinder<'a> {
     keys: SessionKeys<'a>,
     times: &'a Ints,
     chatbots: ChatbotFilter<'a>,
-    /// The days to whose sessions the events can belong, latest first, each with the index of the
+    /// The days whose sessions can have the events, latest first, each with the index of the
     /// session that is tried first. Events are in nearly the same order as sessions, so the next
     /// session in the vector is a good guess that needs no access to the hash table.
     days: Vec<(&'a DayIndex, u32)>,
     /// The session that was found last, and the tokens of its key. Neighbouring events mostly
     /// belong to the same session.
     last: Option<((u128, u128), FoundSession)>,
-    /// The tokens of the last key that no session has. With a filter, most keys have none.
+    /// The tokens of the last key without a session. With a filter, most keys have no session.
     absent: Option<(u128, u128)>,
 }
 

@@ -73,7 +73,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn percentiles_are_those_of_all_times(times in prop::collection::vec(-1_000i64..9_000_000, 0..40)) {
+        fn merged_percentiles_equal_those_of_all_times(times in prop::collection::vec(-1_000i64..9_000_000, 0..40)) {
             let halves = times.split_at(times.len() / 3);
             let count = |times: &[i64]| {
                 let mut counts = TimeCounts::default();

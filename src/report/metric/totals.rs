@@ -1,7 +1,7 @@
 //! Sums of sessions by day, for `summary`, `trends` and `visitors`.
 //!
-//! The sums come from the daily statistics. These exclude bot sessions and describe all others, so
-//! a query that includes bots or selects sessions sums the sessions themselves.
+//! The sums come from the daily statistics, which cover all sessions except those of bots. A query
+//! that includes bots or filters sessions therefore sums the sessions themselves.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
 use crate::time::{Day, Micros, Zone};
 
-/// Sums over sessions. Sums of disjoint sessions merge by addition.
+/// Sums over sessions. Sums of disjoint sets of sessions are merged by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     /// The number of sessions.
@@ -104,7 +104,8 @@ pub(crate) fn by_chatbot(tables: &dyn Tables, query: &Query, index: &ChatbotInde
 }
 
 /// Returns the sums of each day of the window for each chatbot of an index, from the daily
-/// statistics: the number of the chatbot, the day and the sums, sorted by these numbers and days.
+/// statistics. Rows consist of the number of the chatbot, the day and the sums, and are sorted by
+/// chatbot and day.
 pub(crate) fn by_chatbot_and_day(
     tables: &dyn Tables,
     query: &Query,
@@ -276,8 +277,8 @@ fn for_each_session(frame: &Frame, query: &Query, mut visit: impl FnMut(usize, &
     Ok(())
 }
 
-/// Finds the days of many times. Most times are on the same day as the previous one, which is
-/// cached.
+/// Finds the days of many times. The last day is cached, since most times are on the same day as
+/// the previous one.
 struct Calendar {
     zone: Zone,
     /// A day, and a range of times that are all on it.

@@ -22,7 +22,7 @@ const MIN_PARALLEL_SESSIONS: usize = 1 << 10;
 /// Visitors with at least this many sessions are counted together.
 pub(crate) const MAX_SESSIONS: usize = 11;
 
-/// Counts of distinct visitors. The counts of two shards merge by addition.
+/// Counts of distinct visitors. Counts of different shards are merged by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UniqueVisitors {
     /// The number of distinct visitors.
@@ -94,7 +94,7 @@ impl UniqueVisitors {
         let [_, by_sessions @ ..] = by_sessions;
         visitors.by_sessions = by_sessions;
         for hash in first_seen {
-            // The count is reset, so that a visitor counts once even if the table lists it twice.
+            // The count is reset: a visitor counts once even if the table lists it twice.
             let first = first_sessions.find(*hash, sessions, sessions.len(), false);
             if counts.get_mut(first).is_some_and(|count| std::mem::take(count) > 0) {
                 visitors.new += 1;

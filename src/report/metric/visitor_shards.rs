@@ -1,6 +1,6 @@
 //! The visitors of sessions, partitioned by their hash.
 //!
-//! A visitor is a session's anonymous id, else its user id, else its session id, within one
+//! A visitor is a session's anonymous id, else its user id, else its session key, always within one
 //! chatbot. Visitors are distinguished by a part of a 128-bit hash of that id: six bits select one
 //! of 64 shards. An entry of a shard has 64 bits: a value in its lowest bits, and bits of the hash
 //! in the others. With a value of one bit and ten million visitors, the 69 bits of two hashes
@@ -144,7 +144,7 @@ impl FirstEntries {
                 *slot_entry = first as u32 + 1;
                 return first;
             }
-            // The slot belongs to another entry: try the next slot, or the first one after the
+            // The slot belongs to another entry: try the next slot, and the first one after the
             // last.
             slot = (slot + 1) & (self.slots.len() - 1);
         }

@@ -1,8 +1,8 @@
 //! The distinct visitors of each chatbot, counted for all chatbots together.
 //!
-//! With very many chatbots, a separate count for each would spend most of its time on reading
-//! files and on setting up tables. As in [`visitor_shards`](super::visitor_shards), the visitors
-//! are divided into shards, and each shard is counted separately.
+//! With very many chatbots, a separate count for each would spend most of its time on reading files
+//! and on allocating tables. As in [`visitor_shards`](super::visitor_shards), the visitors are
+//! divided into shards, and each shard is counted separately.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Sessions counted together with the conversations among them.
+//! Counts of sessions, and of the conversations among them.
 
 use super::group_count::{Count, GroupCount};
 use super::values::Percent;

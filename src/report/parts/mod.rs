@@ -1,10 +1,10 @@
 //! Reports that tasks on many machines compute.
 //!
-//! Most of the work of a report is done for each data file by itself: sums of days, counts by
+//! Most of the work of a report is done separately for each data file: sums of days, counts by
 //! value, counts by event name. Distinct visitors are counted for each shard of visitors, whose
 //! entries come from all files. Tasks run these functions (`task`), and a report on
-//! [`ComputedTables`] uses their results instead of rows. So the answer is that of the same
-//! functions on one machine.
+//! [`ComputedTables`] uses their results instead of rows. The answer therefore equals the answer of
+//! one machine.
 
 mod task;
 
@@ -51,8 +51,8 @@ fn part_kinds(kind: ReportKind) -> &'static [PartKind] {
 }
 
 impl PartRequest {
-    /// Returns the request of a report without bot sessions and conditions; `None` if tasks cannot
-    /// compute reports of this kind.
+    /// Returns the request for a report without bot sessions and without conditions; `None` if
+    /// tasks cannot compute reports of this kind.
     pub fn new(kind: ReportKind, query: &Query) -> Option<PartRequest> {
         if part_kinds(kind).is_empty() {
             return None;
@@ -68,7 +68,7 @@ impl PartRequest {
 
     fn query(&self) -> Query {
         let (from, to) = (Day(self.days.0), Day(self.days.1));
-        // Only notes and lists of days depend on today, and the driver writes those.
+        // Only notes and lists of days depend on today, and the driver computes those.
         let window = Window { from, to, today: to };
         Query { chatbots: self.chatbots.clone(), ..Query::new(window) }
     }
@@ -97,7 +97,7 @@ impl PartRequest {
 
 /// The tables of a store, with results that tasks have computed.
 ///
-/// The report must have the window and the chatbots for which they were computed.
+/// The report must have the window and the chatbots for which the results were computed.
 pub struct ComputedTables<'a> {
     snapshot: &'a Snapshot,
     parts: HashMap<PartKind, Vec<Box<RawValue>>>,
@@ -121,8 +121,8 @@ impl Tables for ComputedTables<'_> {
     }
 
     fn parts(&self, kind: PartKind) -> Option<&[Box<RawValue>]> {
-        // There is no result if no file is in the window. A summary also lists the names of other
-        // events in a note, which is left out.
+        // If no file is in the window, there are no results. The note on non-standard events of a
+        // summary is left out, since tasks do not count event names for it.
         Some(self.parts.get(&kind).map_or(&[], Vec::as_slice))
     }
 

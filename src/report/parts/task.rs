@@ -1,4 +1,4 @@
-//! What a task computes.
+//! The computation of one task.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -30,7 +30,7 @@ pub struct ShardEntries {
     pub first_seen: Vec<u64>,
 }
 
-/// Computes the results of the only file of a snapshot, which belongs to `table`.
+/// Computes the results of the only file in a snapshot. The file belongs to `table`.
 ///
 /// # Errors
 /// Fails if the file cannot be read or is damaged.
@@ -76,12 +76,12 @@ impl FilePart {
 /// Counts the visitors of a shard, given its entries in all files.
 ///
 /// # Errors
-/// Fails if the result cannot be written.
+/// Fails if the result cannot be encoded.
 pub fn count_shard(entries: &ShardEntries) -> Result<(PartKind, Box<RawValue>)> {
     let visitors = UniqueVisitors::of_shard(&entries.sessions, &entries.first_seen);
     Ok((PartKind::Visitors, encode(&visitors)?))
 }
 
 fn encode(part: &impl Serialize) -> Result<Box<RawValue>> {
-    to_raw_value(part).map_err(|e| Error::failed("cannot write a part of the report").caused_by(e))
+    to_raw_value(part).map_err(|e| Error::failed("cannot encode a partial result of the report").caused_by(e))
 }

@@ -21,7 +21,7 @@ use super::sequence::{SequenceEvent, SequenceFold, fold_sessions, on_pruned_even
 use crate::error::Result;
 use tags::PathTags;
 
-/// The greatest number of steps.
+/// The maximum number of steps.
 pub const MAX_STEPS: usize = 20;
 
 /// The options of `paths`.
@@ -33,7 +33,7 @@ pub struct PathsOptions {
     pub steps: usize,
     /// The event or page at which paths start; `None` for the start of the session.
     pub start: Option<EventPattern>,
-    /// The event or page at which paths end.
+    /// The event or page at which paths end; `None` if paths have no given end.
     pub end: Option<EventPattern>,
 }
 
@@ -83,7 +83,7 @@ rows! {
     /// A node of the tree of all listed paths.
     TreeNode {
         dimensions {
-            /// The name of the step, after one mark for each earlier step.
+            /// The name of the step, indented by one mark for each earlier step.
             path = "path",
         }
         metrics {
@@ -102,7 +102,7 @@ pub struct Paths {
     pub sessions: u64,
     /// The paths, most frequent first.
     pub paths: RowList<Path>,
-    /// The listed paths as a tree, for people.
+    /// The listed paths as a tree, for formats that people read.
     #[serde(skip)]
     tree: RowList<TreeNode>,
 }
@@ -158,8 +158,8 @@ fn body(counts: HashMap<Vec<u32>, u64>, names: &[String], limit: Option<usize>) 
     Paths { sessions, paths, tree: RowList::complete(tree) }
 }
 
-/// Returns the nodes of the first `limit` paths, each before its continuations. The counts include
-/// the other paths.
+/// Returns the tree of the first `limit` paths, each node before its children. Counts include the
+/// other paths.
 fn tree(paths: &[Path], limit: Option<usize>, sessions: u64) -> Vec<TreeNode> {
     let mut counts: BTreeMap<&[String], u64> = BTreeMap::new();
     for path in paths {

@@ -85,7 +85,7 @@ impl ReadCache {
     }
 }
 
-/// Tables that read each file once for all chatbots, as far as the cache allows.
+/// Tables that read each file once for all chatbots if the reads fit into the cache.
 pub(crate) struct ChatbotPartitions<'a> {
     tables: &'a dyn Tables,
     cache: Mutex<ReadCache>,
@@ -295,7 +295,7 @@ mod tests {
         }
     }
 
-    /// Returns the number of reads for each of three chatbots, with a cache of that size.
+    /// Returns the number of reads for each of three chatbots, with a cache of the given size.
     fn reads(cache_size: usize) -> Vec<usize> {
         let session_on = |date: &str, chatbot: &'static str| Session { chatbot, ..session(date, "v") };
         let sessions = ["2026-06-01", "2026-06-02", "2026-06-03", "2026-06-04"]
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_adjacent_if_none_is_between_them() {
+    fn adjacent_returns_first_of_consecutive_rows() {
         for (rows, start) in
             [(&[3][..], Some(3)), (&[3, 4, 5], Some(3)), (&[3, 5], None), (&[0, 1, 3], None), (&[], None)]
         {

@@ -10,8 +10,8 @@ use crate::store::frame::Texts;
 use crate::suggest::nearest;
 use crate::time::Day;
 
-/// Returns the chatbots that have daily statistics, ordered by name, each with the first and the
-/// last day of its sessions. Days with bot sessions only count too.
+/// Returns the chatbots that have daily statistics, ordered by name, and the first and the last day
+/// of their sessions. Days that have only bot sessions count too.
 pub fn chatbots(tables: &dyn Tables) -> Result<Vec<(String, Day, Day)>> {
     let mut days: HashMap<String, (i64, i64)> = HashMap::new();
     for frame in tables.read(Table::DailyStats, None, &["chatbot_id", "stat_date"])? {
@@ -66,7 +66,7 @@ pub fn check_chatbots(tables: &dyn Tables, names: &[String]) -> Result<()> {
         (None, count) => {
             let some: Vec<String> = known.iter().take(5).map(|id| format!("{id:?}")).collect();
             let more = if count > 5 { format!(" and {} more", count - 5) } else { String::new() };
-            error.hint(format!("its chatbots are {}{more}", some.join(", ")))
+            error.hint(format!("the chatbots are {}{more}", some.join(", ")))
         }
     })
 }
@@ -85,15 +85,15 @@ impl<'a> ChatbotIndex<'a> {
         self.0.get(chatbot).copied()
     }
 
-    /// Returns how many chatbots are numbered.
+    /// Returns the number of chatbots.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 }
 
 /// Returns the chatbots that a query covers, by sessions in descending order, then by name. With
-/// `compare`, includes the chatbots of the previous period, since a chatbot without sessions in the
-/// window must not vanish from a comparison.
+/// `compare`, includes the chatbots of the previous period, since a comparison must show a chatbot
+/// that lost all its sessions.
 pub(crate) fn ranked_chatbots(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Vec<String>> {
     let mut sessions = sessions_by_chatbot(tables, query)?;
     if compare {
@@ -124,7 +124,7 @@ fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<Str
             if !day.is_some_and(|day| query.window.contains(day)) {
                 continue;
             }
-            // A chatbot that only bots visited is listed, so that its excluded sessions are
+            // A chatbot with only bot sessions is listed, so that its excluded sessions are
             // visible.
             let (people, bots) = (people.or_zero(row).max(0), bots.or_zero(row).max(0));
             if people > 0 || bots > 0 {
@@ -142,7 +142,8 @@ fn sessions_by_chatbot(tables: &dyn Tables, query: &Query) -> Result<HashMap<Str
     Ok(sessions)
 }
 
-/// Counts a selection of sessions by chatbot. A chatbot that only bots visited has a count of 0.
+/// Counts a selection of sessions by chatbot. A chatbot with only bot sessions has a count of 0 if
+/// they are excluded.
 fn count_selected(tables: &dyn Tables, query: &Query, sessions: &mut HashMap<String, u64>) -> Result<()> {
     let all = Query { include_bots: true, ..query.clone() };
     let files = map_frames(
@@ -174,7 +175,7 @@ fn count_by_text(column: &Texts, rows: &[u32], count: impl Fn(usize) -> u64) -> 
     counts
 }
 
-/// Calls `visit` with the chatbot of each run of neighbouring sessions that share one.
+/// Calls `visit` with the chatbot of each run of neighbouring sessions of the same chatbot.
 fn for_each_chatbot_run(
     tables: &dyn Tables,
     days: Option<(Day, Day)>,

@@ -1,6 +1,6 @@
 //! Values in JSON texts: properties of an event by name, and values at a path.
 //!
-//! Neither search parses the whole text. Nesting has no limit.
+//! Neither search parses the whole text. The depth of nesting is not limited.
 
 use memchr::memmem::Finder;
 
@@ -58,10 +58,11 @@ impl<const N: usize> Properties<N> {
     }
 }
 
-/// Parses a number of milliseconds by the rule of sessions, so that reports on events agree with
-/// reports on sessions.
+/// Parses a number of milliseconds by the same rule as sessions, so that reports on events agree
+/// with reports on sessions.
 fn millis(value: &str) -> Option<Micros> {
-    // Most numbers are short and whole, and need no rounding. Ten digits can exceed the limit.
+    // Most numbers are short and whole, and need no rounding. Ten digits can exceed the limit of 30
+    // days.
     if (1..=9).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(value.bytes().fold(0, |sum, digit| sum * 10 + Micros::from(digit - b'0')) * 1_000);
     }

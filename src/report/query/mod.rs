@@ -1,7 +1,7 @@
-//! Queries: which days and chatbots a report covers, and how it reads their rows.
+//! Queries: the days and chatbots that a report covers, and the reads of their rows.
 //!
 //! Reports read a snapshot of the tables through the trait [`Tables`](tables::Tables), in frames of
-//! one data file each. This module knows neither metrics nor reports.
+//! one data file each. This module does not depend on metrics or reports.
 //!
 //! - [`window`] is a range of days; [`filter`] contains conditions on sessions and events, and
 //!   [`operator`] their operators;
@@ -10,7 +10,7 @@
 //! - [`chatbots`] lists, ranks and checks chatbots;
 //! - [`selection`] restricts the tables to sessions that satisfy conditions or have a value of a
 //!   breakdown;
-//! - [`session_keys`] hashes the keys that tie events to sessions and visitors;
+//! - [`session_keys`] hashes the keys that link events to sessions and visitors;
 //! - [`view_cache`] caches values that are computed from repeated texts; [`json_lookup`] finds
 //!   values in JSON texts.
 
@@ -55,13 +55,12 @@ impl Query {
     }
 
     /// Returns whether the daily statistics of the tables can answer the query. They exclude bot
-    /// sessions and describe all other sessions of a day.
+    /// sessions and cover all other sessions of a day.
     pub(crate) fn has_daily_stats(&self, tables: &dyn Tables) -> bool {
         !self.include_bots && !tables.is_filtered()
     }
 
-    /// Returns the columns of a report together with the columns that [`select`](Query::select)
-    /// needs.
+    /// Returns the given columns, and the columns that [`select`](Query::select) needs.
     pub(crate) fn columns<'a>(&self, columns: &[&'a str]) -> Vec<&'a str> {
         let mut all = columns.to_vec();
         let needed = ["is_bot"].into_iter().chain((!self.chatbots.is_empty()).then_some("chatbot_id"));
@@ -116,7 +115,7 @@ pub(crate) struct SelectedRows {
 pub(crate) struct ChatbotFilter<'a> {
     chatbots: &'a [String],
     column: Option<&'a Texts>,
-    /// The token and the result of the previous row, since neighbouring rows mostly have one
+    /// The token and the result of the previous row, since neighbouring rows mostly have the same
     /// chatbot.
     last: Option<(u128, bool)>,
 }

@@ -14,8 +14,8 @@ pub(crate) fn in_window(tables: &dyn Tables, query: &Query) -> Result<Option<Day
     in_days(tables, query.window.range(), &query.chatbots)
 }
 
-/// Returns the last day with pruned sessions, for the given chatbots; no name stands for all
-/// chatbots. `None` if all sessions that started from the first to the last of `days` are retained.
+/// Returns the last day with pruned sessions of the given chatbots, or of all chatbots if none is
+/// given; `None` if all sessions that started on `days` are retained.
 pub(crate) fn in_days(tables: &dyn Tables, days: (Day, Day), chatbots: &[String]) -> Result<Option<Day>> {
     if tables.sessions_pruned_through().is_none_or(|last| last < days.0) {
         return Ok(None);
@@ -29,8 +29,8 @@ pub(crate) fn daily_stats_in_window(tables: &dyn Tables, query: &Query) -> Resul
     Ok(last_day(&tables.ledger()?.pruned_daily_stats, query.window.range(), &query.chatbots))
 }
 
-/// Returns the last pruned day of the given chatbots; no name stands for all chatbots. `None` if
-/// none of `days` is pruned.
+/// Returns the last pruned day of the given chatbots, or of all chatbots if none is given; `None`
+/// if none of `days` is pruned.
 fn last_day(pruned: &BTreeMap<String, DaySet>, days: (Day, Day), chatbots: &[String]) -> Option<Day> {
     let sets: Vec<&DaySet> = match chatbots {
         [] => pruned.values().collect(),

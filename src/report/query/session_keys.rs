@@ -1,4 +1,4 @@
-//! Hashes of session keys and visitor ids, which tie the rows of different tables together.
+//! Hashes of session keys and visitor ids, which link rows of different tables.
 
 use super::Query;
 use super::view_cache::mix;
@@ -25,8 +25,8 @@ impl<'a> IdHasher<'a> {
         Ok(IdHasher { chatbots: frame.texts("chatbot_id")?, cache: [(0, 0); CACHED_CHATBOTS] })
     }
 
-    /// Returns the 128-bit hash of an id of a row's chatbot, the same as
-    /// [`session_key_hash`](crate::event::session_key_hash) returns.
+    /// Returns the 128-bit hash of an id within a row's chatbot. It equals that of
+    /// [`session_key_hash`](crate::event::session_key_hash).
     pub fn hash(&mut self, row: usize, kind: KeyKind, value: &str) -> u128 {
         let token = self.chatbots.token(row).unwrap_or(0);
         let seed = match self.cache.get_mut((mix(token) >> 60) as usize) {
@@ -115,8 +115,8 @@ pub(crate) trait SessionValues: Sync {
     /// Returns the columns that the value is computed from.
     fn columns(&self) -> Vec<&'static str>;
 
-    /// Returns a function from the rows of a frame, given with its number, to values. Sessions
-    /// without a value are left out.
+    /// Returns a function from the rows of a frame to values. `number` is the number of the frame.
+    /// Sessions without a value are left out.
     fn bind<'f>(&self, number: usize, frame: &'f Frame) -> Result<BoundValues<'f, Self::Value>>;
 }
 
@@ -140,7 +140,7 @@ impl SessionValues for NoValues {
 
 /// The sessions of a frame that a query selects, as key hashes and intervals.
 pub(crate) struct SessionIntervals<T> {
-    /// The key hash, the time of the first event and that of the last.
+    /// The key hash, and the times of the first and the last event.
     pub sessions: Vec<(u128, Micros, Micros)>,
     /// The value of each session.
     pub values: Vec<T>,
@@ -151,8 +151,8 @@ pub(crate) struct SessionIntervals<T> {
 }
 
 impl<T: Send + 'static> SessionIntervals<T> {
-    /// Collects the sessions of a frame, given with its number. With `visitor_ids`, includes
-    /// sessions without a session id.
+    /// Collects the sessions of a numbered frame. With `visitor_ids`, includes sessions without a
+    /// session id.
     pub fn new(
         (number, frame): (usize, &Frame),
         query: &Query,

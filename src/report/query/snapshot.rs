@@ -13,7 +13,7 @@ use crate::store::ledger::Ledger;
 use crate::store::tables::visitors::{HASH_COLUMNS, LOOKUP_COLUMNS};
 use crate::time::{Day, Micros, Zone};
 
-/// The maximum estimate of rows. A damaged manifest may claim any number, and memory is reserved
+/// The maximum estimate of rows. A damaged manifest may contain any number, and memory is reserved
 /// for the estimate.
 const MAX_ESTIMATED_ROWS: u64 = 1 << 24;
 
@@ -35,8 +35,8 @@ impl Tables for Snapshot {
         visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
         let files = self.files_in(table, days);
-        // One file at a time for each free thread, so that no thread is left with several at the
-        // end.
+        // Each free thread takes one file at a time. With larger chunks, one thread could have
+        // several files left when the others are done.
         files
             .into_par_iter()
             .with_max_len(1)

@@ -46,7 +46,7 @@ pub trait TableFacts: Sync {
     }
 }
 
-/// A result that a report computes from each data file by itself, or from each shard of visitors.
+/// A result that a report computes separately for each data file, or for each shard of visitors.
 /// Tasks on other machines can compute it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PartKind {
@@ -68,7 +68,7 @@ pub type SharedShards = Arc<Vec<Vec<u64>>>;
 /// Tables that select rows of other tables, or cache them, have the [facts](Tables::facts) of the
 /// other tables.
 pub trait Tables: Sync {
-    /// Reads columns of the partitions of a table that touch the days, both included, or of all
+    /// Reads columns of the partitions of a table that overlap the days, both included, or of all
     /// partitions. Returns a frame for each data file.
     ///
     /// A partition of `events` is the UTC date of its events, a partition of `sessions` the day on
@@ -99,8 +99,8 @@ pub trait Tables: Sync {
         frames.par_iter().enumerate().try_for_each(|(number, frame)| visit(number, frame))
     }
 
-    /// Calls `visit` with frames of the partitions of `visitors` that touch the days, in several
-    /// threads; each row is in one frame.
+    /// Calls `visit` with frames of the partitions of `visitors` that overlap the days, in several
+    /// threads. Each row is in one frame.
     ///
     /// If all visitors of a frame were first seen in the range `between`, its end excluded, the
     /// second argument is `true` and the frame has the columns `hash_high` and `hash_low`.
@@ -115,8 +115,8 @@ pub trait Tables: Sync {
         self.read_each(Table::Visitors, Some(days), &LOOKUP_COLUMNS, &|_, frame| visit(frame, false))
     }
 
-    /// Returns shards that do not depend on the selected sessions, which `compute` returns. Tables
-    /// that serve many reports compute them once for each name and range of days.
+    /// Returns the shards that `compute` returns. They must not depend on the selected sessions:
+    /// tables that serve many reports compute them once for each name and range of days.
     fn shared_shards(
         &self,
         name: &'static str,
@@ -141,12 +141,13 @@ pub trait Tables: Sync {
         None
     }
 
-    /// Returns whether the sessions are a selection, which the daily statistics do not describe.
+    /// Returns whether the sessions are a selection. The daily statistics do not apply to a
+    /// selection.
     fn is_filtered(&self) -> bool {
         false
     }
 
-    /// Returns the facts about the state.
+    /// Returns the facts about the snapshot.
     fn facts(&self) -> &dyn TableFacts;
 
     /// See [`TableFacts::zone`].
@@ -230,5 +231,5 @@ pub(crate) fn map_parts<T: Send + DeserializeOwned>(
 pub(crate) fn read_parts<T: DeserializeOwned>(parts: &[Box<RawValue>]) -> Result<Vec<T>> {
     let parts = parts.iter().map(|part| serde_json::from_str(part.get()));
     let parts = parts.collect::<serde_json::Result<_>>();
-    parts.map_err(|e| Error::failed("cannot read a part of the report").caused_by(e))
+    parts.map_err(|e| Error::failed("cannot decode a partial result of the report").caused_by(e))
 }

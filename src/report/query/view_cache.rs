@@ -14,8 +14,8 @@ pub(crate) type TokenMap<V> = HashMap<u128, V, TokenHashBuilder>;
 /// The token of null, which no text has: its length field exceeds the length of any text.
 pub(crate) const NULL_TOKEN: u128 = u128::MAX;
 
-/// Mixes the bits of a token. The tokens of a dictionary differ in a few bits only. The upper bits
-/// of the result are the best mixed.
+/// Mixes the bits of a token. The tokens of a dictionary differ in only a few bits. The upper bits
+/// of the result are mixed best.
 pub(crate) fn mix(token: u128) -> u64 {
     let mixed = (token as u64 ^ (token >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ (mixed >> 29)
@@ -62,7 +62,7 @@ impl<V: Copy> ViewCache<V> {
         ViewCache { slots: vec![(NULL_TOKEN, null); 1 << SLOT_BITS] }
     }
 
-    /// Returns the value of a token, which `compute` returns if it is not cached.
+    /// Returns the value of a token. If it is not cached, `compute` computes it.
     #[inline]
     pub fn get(&mut self, token: u128, compute: impl FnOnce() -> V) -> V {
         let slot = (mix(token) >> (u64::BITS - SLOT_BITS)) as usize;

@@ -9,7 +9,7 @@ pub struct Window {
     pub from: Day,
     /// The last day.
     pub to: Day,
-    /// Today by the clock. A window that reaches it is not over yet.
+    /// Today by the clock. A window that includes it is incomplete.
     pub today: Day,
 }
 
@@ -35,7 +35,7 @@ impl Window {
         Instants { window: self, zone, certain: (start.1, end.0), possible: (start.0, end.1) }
     }
 
-    /// Returns the first and the last UTC date that the window touches.
+    /// Returns the first and the last UTC date that the window overlaps.
     pub(crate) fn utc_dates(self, zone: Zone) -> (Day, Day) {
         let (start, end) = self.instants(zone).possible;
         (Day::utc(start), Day::utc(end - 1))
@@ -63,7 +63,7 @@ pub(crate) struct Instants {
     zone: Zone,
     /// A range whose instants are all in the window, its end excluded.
     pub certain: (Micros, Micros),
-    /// A range that has all instants of the window, its end excluded.
+    /// A range that contains all instants of the window, its end excluded.
     pub possible: (Micros, Micros),
 }
 

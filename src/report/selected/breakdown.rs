@@ -18,7 +18,7 @@ use crate::report::query::tables::Tables;
 /// The default number of values that are listed.
 pub const DEFAULT_GROUPS: usize = 10;
 
-/// Returns the query whose sessions a report of a kind counts: `retention` extends the window.
+/// Returns the query for the sessions that a report counts. `retention` extends the window.
 fn counted(request: &ReportRequest, kind: ReportKind) -> Query {
     match kind {
         ReportKind::Retention => request.retention.extended(&request.query),
@@ -26,7 +26,7 @@ fn counted(request: &ReportRequest, kind: ReportKind) -> Query {
     }
 }
 
-/// Computes a report for each of the values with the most sessions, and for all others together.
+/// Computes a report for each of the values with the most sessions, and one for all other values.
 /// Each group reads the same columns from `cached`. Returns the answers and notes.
 pub(in crate::report) fn break_down(
     tables: &dyn Tables,

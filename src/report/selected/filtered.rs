@@ -8,8 +8,8 @@ use crate::report::query::selection::filter::{SELECTED, SessionFilter};
 use crate::report::query::tables::Tables;
 use crate::time::Day;
 
-/// Looks up the names in a request that are not columns. Returns notes on the names that were
-/// found.
+/// Searches the events of the window for fields of a request that are not columns. Returns notes on
+/// the fields that were found.
 ///
 /// # Errors
 /// Returns a usage error with the nearest field for a name that no event of the window has.
@@ -48,7 +48,7 @@ pub(in crate::report) fn read_days(request: &ReportRequest) -> Vec<(Day, Day)> {
     match request.kind {
         ReportKind::Active => Vec::new(),
         ReportKind::Sessions if !request.has_window => Vec::new(),
-        // `retention` extends its window, and wider reads are not classified again.
+        // `retention` extends its window. Reads within a classified range are not classified again.
         ReportKind::Retention => vec![request.retention.extended(query).window.range()],
         _ if request.compare => vec![query.window.range(), query.previous().window.range()],
         _ => vec![query.window.range()],

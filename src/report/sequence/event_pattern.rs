@@ -1,5 +1,4 @@
-//! Patterns of events: `EVENT` or `EVENT where CONDITION and CONDITION`, as in the steps of a
-//! funnel.
+//! Event patterns: `EVENT` or `EVENT where CONDITION and CONDITION`, as in the steps of a funnel.
 //!
 //! `EVENT` is an event name; `A|B` stands for several names, and `*` for any characters.
 
@@ -11,7 +10,7 @@ use crate::report::query::view_cache::{NULL_TOKEN, ViewCache};
 use crate::store::frame::{Frame, Texts};
 use crate::time::{Day, Zone};
 
-/// The word between an event name and its conditions.
+/// The separator between an event name and its conditions.
 const WHERE: &str = " where ";
 
 /// A pattern of events.
@@ -75,8 +74,8 @@ impl EventPattern {
         }
     }
 
-    /// Looks up fields that are not columns in the events of the given UTC dates. Returns a note on
-    /// each, whether it is found or not.
+    /// Searches the events of the given UTC dates for fields that are not columns. Returns a note
+    /// on each of these fields, found or not.
     pub(crate) fn resolve(&mut self, tables: &dyn Tables, dates: Option<(Day, Day)>) -> Vec<String> {
         let resolve = |written: &mut Where| match written.resolve(tables, dates) {
             Ok(notes) => notes,
@@ -135,8 +134,8 @@ pub(crate) fn columns<'a>(patterns: impl IntoIterator<Item = &'a EventPattern>) 
     columns
 }
 
-/// Looks up fields of patterns that are not columns in the events of a window. Returns notes on
-/// them.
+/// Searches the events of a window for fields of patterns that are not columns. Returns notes on
+/// these fields.
 pub(crate) fn resolve(tables: &dyn Tables, query: &Query, patterns: &mut [EventPattern]) -> Vec<String> {
     let dates = Some(query.window.utc_dates(tables.zone()));
     patterns.iter_mut().flat_map(|pattern| pattern.resolve(tables, dates)).collect()

@@ -9,13 +9,14 @@ use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
 use crate::time::Day;
 
-/// The number of sequences that a thread adds up at a time.
+/// The minimum number of sequences that a thread processes at a time.
 const MIN_SEQUENCES: usize = 1024;
 
 /// The maximum number of threads that group events. Each reads all events.
 const MAX_THREADS: usize = 4;
 
-/// Returns the place of an event's sequence among those from `first` on.
+/// Returns the index of an event's sequence, counted from the sequence `first`; `None` for an
+/// earlier sequence.
 fn place(event: &SequenceEvent, first: usize) -> Option<usize> {
     (event.group as usize).checked_sub(first)
 }
@@ -31,8 +32,8 @@ impl Groups {
     /// Groups the events of all files into `groups` sequences.
     ///
     /// Events are in nearly the same order as sessions, so counting them first and then moving each
-    /// to its place takes a fraction of the time of a sort. Each thread moves the events of a range
-    /// of sequences.
+    /// to its position takes a fraction of the time of a sort. Each thread moves the events of a
+    /// range of sequences.
     pub fn new(files: Vec<Vec<SequenceEvent>>, groups: usize) -> Groups {
         let per_thread = groups.div_ceil(rayon::current_num_threads().min(MAX_THREADS)).max(1);
         let mut lengths = vec![0u32; groups];
@@ -72,8 +73,8 @@ impl Groups {
         Groups { events, lengths }
     }
 
-    /// Sorts each sequence. To order events of the same instant by id, their files are read again,
-    /// so `dates` must be the dates of the first read.
+    /// Sorts each sequence. To order events of the same instant by id, their files are read again.
+    /// `dates` must therefore be the dates of the first read.
     pub fn sort(&mut self, tables: &dyn Tables, dates: (Day, Day), order: TieOrder) -> Result<()> {
         let mut sequences = split(&mut self.events, &self.lengths);
         sequences.par_iter_mut().with_min_len(MIN_SEQUENCES).for_each(|events| {
@@ -103,7 +104,8 @@ impl Groups {
         Ok(())
     }
 
-    /// Adds up all sequences that have events. `value` returns the value of a sequence.
+    /// Computes the sum over all sequences that have events. `value` returns the value of a
+    /// sequence.
     pub fn fold<'v, S: Sync + 'v, F: SequenceFold<S>>(
         &self,
         fold: &F,
@@ -158,8 +160,7 @@ impl EventIds {
             let start = tied.partition_point(|position| position.0 < number);
             let positions = tied.get(start..).unwrap_or_default().iter();
             let positions = positions.take_while(|position| position.0 == number);
-            // All ids are UUIDs in the same notation, so their numbers have the order of their
-            // texts.
+            // All ids are UUIDs in the same notation, so their numbers sort like their texts.
             let id = |row: u32| ids.get(row as usize).and_then(|id| uuid::Uuid::try_parse(id).ok());
             Ok(positions.map(|position| (*position, id(position.1).unwrap_or_default().as_u128())).collect())
         })?;

@@ -59,7 +59,7 @@ pub(crate) trait EventTags: Sync {
     /// Returns a function from the rows of a frame to tags. Events without a tag are left out.
     fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f>>;
 
-    /// Returns the order of events of one instant.
+    /// Returns the order of events of the same instant.
     fn tie_order(&self) -> TieOrder {
         TieOrder::EventId
     }
@@ -68,7 +68,7 @@ pub(crate) trait EventTags: Sync {
 /// A function from the rows of a frame to tags.
 pub(crate) type BoundTags<'f> = Box<dyn FnMut(usize) -> Option<u32> + 'f>;
 
-/// The order of the events of one instant.
+/// The order of events of the same instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TieOrder {
     /// By event id.
@@ -85,7 +85,7 @@ pub(crate) trait SequenceFold<S>: Sync {
     /// Returns the sum over no sequences.
     fn empty(&self) -> Self::Sum;
 
-    /// Adds the sequence of a session or visitor to the sum. It has at least one event.
+    /// Adds the sequence of a session or visitor, which has at least one event, to the sum.
     fn add(&self, sum: &mut Self::Sum, value: &S, events: &[SequenceEvent]);
 
     /// Merges two sums, in any order.

@@ -26,7 +26,8 @@ const MAX_EVENTS: usize = 8 << 20;
 /// Computes the sum over the sequences of the visitors with a session in the query's window.
 ///
 /// A sequence has the events of the visitor's sessions that start in the window, which are marked
-/// with [`STARTS`], and of the visitor's sessions that start less than `ahead` after its end.
+/// with [`STARTS`], and of the visitor's sessions that start less than `ahead` after the end of the
+/// window.
 pub(crate) fn fold_visitors<F: SequenceFold<()>>(
     tables: &dyn Tables,
     query: &Query,
@@ -93,12 +94,12 @@ fn bot_sessions(tables: &dyn Tables, query: &Query) -> Result<u64> {
     Ok(files.into_iter().sum())
 }
 
-/// The visitor of each session, and whether the session started in the window. Only visitors of one
-/// part have values.
+/// The visitor of each session, and whether the session started in the window. Only the visitors of
+/// one part have values.
 struct VisitorsOfPart {
     zone: Zone,
     window: Window,
-    /// Sessions that start here or later are left out.
+    /// The end of the sessions to read: sessions that start at this time or later are left out.
     end: Micros,
     part: u64,
     parts: u64,

@@ -16,7 +16,7 @@ use crate::report::metric::{AsMetric, Unit};
 pub struct Retention {
     /// The length of the periods: `day`, `week` or `month`.
     pub interval: &'static str,
-    /// Whether visitors that came back in a later period also count.
+    /// Whether a visitor that came back in a later period also counts for the earlier ones.
     pub unbounded: bool,
     /// The event that a session must have to count as a return; null for any session.
     pub return_event: Option<String>,
@@ -48,7 +48,7 @@ pub struct Cohort {
 /// A period of a cohort.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RetentionCell {
-    /// The number of periods after the cohort's own, which is 0.
+    /// The number of periods after the cohort's own period, which is 0.
     pub period: usize,
     /// The number of visitors that came back.
     pub visitors: u64,
@@ -61,7 +61,7 @@ pub struct RetentionCell {
 /// The mean over the cohorts whose period is complete, weighted by their visitors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MeanCell {
-    /// The number of periods after the cohort's own.
+    /// The number of periods after the cohort's own period.
     pub period: usize,
     /// The number of visitors of these cohorts.
     pub visitors: u64,
@@ -96,7 +96,7 @@ rows! {
     /// The mean of a period as a row of a comparison.
     MeanRow {
         dimensions {
-            /// The number of periods after the cohort's own.
+            /// The number of periods after the cohort's own period.
             period = "period",
         }
         metrics {
@@ -109,7 +109,8 @@ rows! {
 }
 
 impl MeanRow {
-    /// Returns the rows of `periods` periods. Periods without cohorts are unknown.
+    /// Returns a row for each of `periods` periods. The rate of a period without cohorts is
+    /// unknown.
     fn list(mean: &[MeanCell], periods: usize) -> RowList<MeanRow> {
         let row = |period: usize| MeanRow {
             period: period.to_string(),
@@ -121,8 +122,8 @@ impl MeanRow {
 }
 
 impl Retention {
-    /// Converts counts to the result. `in_window` is the number of periods of the window, with data
-    /// or without. `is_complete` returns whether a period is over and inside the window.
+    /// Converts counts to the result. `in_window` is the number of periods of the window, with or
+    /// without data. `is_complete` returns whether a period is over and inside the window.
     pub(super) fn new(
         periods: &Periods,
         counts: &Counts,
@@ -159,8 +160,8 @@ impl Retention {
         }
     }
 
-    /// Returns the first period that tables show. Without a return event, period 0 is not shown,
-    /// because all visitors come back in it.
+    /// Returns the first period that tables show. Without a return event, period 0 is not shown:
+    /// its rate is always 100%.
     fn first_shown(&self) -> usize {
         usize::from(self.return_event.is_none())
     }

@@ -1,7 +1,7 @@
 //! Counts the visitors of each cohort, and those that came back.
 //!
 //! Sessions and first-seen times are partitioned by visitor, and each shard is counted separately.
-//! A visitor of a cohort takes one bit per period, and a session takes eight bytes.
+//! Counting takes one bit per period for each visitor of a cohort, and eight bytes per session.
 
 use rayon::prelude::*;
 
@@ -22,7 +22,7 @@ use crate::store::tables::visitors::LOOKUP_COLUMNS;
 const BITS: u32 = 2 + MAX_PERIODS.trailing_zeros();
 const VALUE: u64 = (1 << BITS) - 1;
 
-/// Counts of visitors. The counts of two shards merge by addition.
+/// Counts of visitors. Counts of different shards are merged by addition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// The number of visitors of each cohort.
@@ -65,7 +65,7 @@ impl Counts {
     }
 }
 
-/// Counts the cohorts of all periods. The query's window has the days of the periods.
+/// Counts the cohorts of all periods. The query's window must consist of the days of the periods.
 pub(super) fn count(
     tables: &dyn Tables,
     query: &Query,
@@ -133,7 +133,7 @@ fn read_sessions(
     Ok((values, counts))
 }
 
-/// Partitions the visitors that were first seen in a period, with the period.
+/// Partitions the visitors that were first seen in one of the periods. An entry stores the period.
 fn partition_first_seen(tables: &dyn Tables, query: &Query, periods: &Periods) -> Result<VisitorShards> {
     // The table has the visitors of all chatbots. Visitors of other chatbots match no session.
     let days = Some(query.window.range());
@@ -174,7 +174,7 @@ fn count_shard(
     let mut first_entries = FirstEntries::with_capacity(hashes.len());
     let mut visitors: Vec<Visitor> = Vec::with_capacity(hashes.len());
     for (index, (hash, entry)) in hashes.iter().zip(first_seen).enumerate() {
-        // A visitor counts once even if the table names it twice.
+        // A visitor counts once even if the table lists it twice.
         let first = first_entries.find(*hash, &hashes, index, true);
         let cohort = period_of(*entry);
         if let Some(visitor) = visitors.get_mut(first) {
@@ -193,8 +193,8 @@ fn count_shard(
         }
         let index = first_entries.find(entry & !VALUE, &hashes, hashes.len(), false);
         let Some(visitor) = visitors.get_mut(index) else { continue };
-        // The session in which a visitor was first seen can start in an earlier period, if its
-        // first events have another id or none.
+        // The session in which a visitor was first seen can start in an earlier period: its first
+        // events may have another id or none.
         let period = period_of(*entry).saturating_sub(visitor.cohort);
         visitor.is_member |= period == 0;
         if entry & 2 == 2

@@ -1,9 +1,10 @@
 //! `retention`: cohorts of visitors by the period in which they were first seen, and the share of
 //! each cohort that came back in later periods.
 //!
-//! A cohort has the visitors whose first event is in its period and who have a counted session in
-//! it. A visitor comes back in a later period if one of its sessions starts in that period. A
-//! cohort can therefore be counted as long as the sessions of its period are retained.
+//! A cohort consists of the visitors whose first event is in its period and who have a counted
+//! session in that period. A visitor comes back in a later period if one of its sessions starts in
+//! that period. A cohort can therefore be counted as long as the sessions of its period are
+//! retained.
 
 mod body;
 mod count;
@@ -86,8 +87,8 @@ pub(crate) fn retention(
     Ok(report)
 }
 
-/// Returns the first day of the first cohort, which is not before the first data and is after all
-/// pruned sessions.
+/// Returns the first day of the first cohort. It begins with the first data at the earliest, and
+/// after all pruned sessions.
 fn first_cohort(tables: &dyn Tables, query: &Query, interval: Interval, pruned: Option<Day>) -> Day {
     let data = tables.days().map_or(query.window.from, |(first, _)| interval.start(first));
     let retained = pruned.map_or(data, |day| {

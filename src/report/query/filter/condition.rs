@@ -51,8 +51,8 @@ impl Condition {
         positive != self.operator.is_negative()
     }
 
-    /// Returns whether a text satisfies the condition; for a negative operator, whether it
-    /// satisfies the opposite one.
+    /// Returns whether a text satisfies the condition. A negative operator is replaced by its
+    /// opposite.
     fn accepts_text(&self, text: &str) -> bool {
         let numbers = !self.field.is_id();
         match self.operator {
@@ -66,8 +66,7 @@ impl Condition {
         }
     }
 
-    /// Returns whether a value is empty and the text is the one that the field uses for missing
-    /// values.
+    /// Returns whether a value is empty and the text is the field's text for missing values.
     fn is_null_text(&self, value: &Value, text: &str) -> bool {
         value.is_empty() && self.field.null_text() == Some(text)
     }
@@ -94,7 +93,7 @@ impl Condition {
     }
 }
 
-/// How the values of a column are compared.
+/// The comparison of a column's values with those of a condition.
 enum Comparison {
     Text,
     Times(Vec<TimeRange>),

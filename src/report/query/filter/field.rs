@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::store::columns::{Column, ColumnType, Table};
 use crate::suggest::nearest;
 
-/// The kind of rows that a condition selects. It decides the meaning of names that sessions and
-/// events share.
+/// The kind of rows that a condition selects. It determines which column is meant by a name that
+/// both sessions and events have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// The sessions of a report.
@@ -54,7 +54,8 @@ impl Field {
         Field::new(syntax::field_name(name)?, subject)
     }
 
-    /// Returns the field that keys name. A name that is not a column becomes a guess: a property.
+    /// Returns the field with the given keys. A name that is not a column is assumed to be a
+    /// property.
     pub(super) fn new(keys: Vec<String>, subject: Subject) -> Result<Field> {
         let name = keys.join(".");
         let (first, rest) = keys.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
@@ -114,12 +115,13 @@ impl Field {
         self.is_guess
     }
 
-    /// Turns a guess into a value of a JSON column that contains the name.
+    /// Replaces the assumed column by the JSON column in which the name was found.
     pub(super) fn confirm(&mut self, table: Table, column: &'static Column) {
         (self.table, self.column, self.is_guess) = (table, column, false);
     }
 
-    /// Returns the error for a guess that no event confirms. `keys` are the names that events have.
+    /// Returns the error for an assumed property that no event has. `keys` are the names that
+    /// events have.
     pub(super) fn unknown<'k>(&self, subject: Subject, keys: impl Iterator<Item = &'k str>) -> Error {
         let first = self.path.first().map_or("", String::as_str);
         let error = unknown_column(&self.name, first, &subject.tables(), keys);
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn name_means_the_column_of_the_subject() {
+    fn name_selects_the_column_of_the_subject() {
         let session = |name| field(name, Subject::Sessions);
         assert_eq!(session("country_code"), "sessions.country_code/");
         assert_eq!(session("event.country_code"), "events.country_code/");

@@ -1,9 +1,9 @@
 //! Conditions on sessions and events: `--where`, segments, goals and steps of funnels.
 //!
 //! A [`Where`] is one `--where`: conditions joined by ` and `, such as `country_code=DE|AT and
-//! properties.plan=pro`. A session satisfies them if its columns satisfy the conditions on
+//! properties.plan=pro`. A session satisfies a [`Where`] if its columns satisfy the conditions on
 //! sessions, and one of its events satisfies all conditions on events. [`Conditions`] are
-//! conditions on the rows of one table. Bound to a frame, they return for each row whether it
+//! conditions on the rows of one table. Bound to a frame, they decide for each row whether it
 //! satisfies them.
 //!
 //! - [`syntax`] splits the text, [`field`] finds the columns, [`value`] and [`condition`] compare;
@@ -55,8 +55,8 @@ impl Where {
         }
     }
 
-    /// Looks up the names of fields that are not columns in the events of the given UTC dates.
-    /// Returns notes on the names that were found.
+    /// Searches the events of the given UTC dates for fields that are not columns. Returns notes on
+    /// the fields that were found.
     ///
     /// # Errors
     /// Returns a usage error with the nearest field for a name that no event has.
@@ -104,7 +104,7 @@ impl Conditions {
         Conditions(parts.into_iter().flat_map(|part| part.0).collect())
     }
 
-    /// Returns whether there are no conditions, so that every row is selected.
+    /// Returns whether there are no conditions. Every row is then selected.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

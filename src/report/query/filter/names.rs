@@ -1,5 +1,5 @@
-//! Looks up fields in JSON columns: finds the column of a name that is given without one, and
-//! detects paths that no row has.
+//! Searches JSON columns for fields: finds the column of a name given without a column, and detects
+//! paths that no row has.
 
 use std::collections::BTreeSet;
 
@@ -18,9 +18,10 @@ use crate::time::Day;
 /// The JSON columns that are searched for names, in order.
 const COLUMNS: [&str; 3] = ["properties", "user_metadata", "extra"];
 
-/// The maximum number of keys that are collected for suggestions, and of objects per file that are
-/// searched for them.
+/// The maximum number of keys that are collected for suggestions.
 const MAX_KEYS: usize = 1_000;
+
+/// The maximum number of objects per file that are searched for keys.
 const MAX_OBJECTS: usize = 4_096;
 
 /// Finds the JSON columns of fields whose names are not columns, in the events of the given UTC
@@ -185,7 +186,7 @@ fn search_frame(frame: &Frame, column: &Column, path: &[String]) -> Result<Searc
     Ok(search)
 }
 
-/// Returns whether an object has a path. A key alone may have the value null.
+/// Returns whether an object has a path. If the path is a single key, its value may be null.
 fn has_path(object: &str, path: &[String]) -> bool {
     match path {
         [key] => {

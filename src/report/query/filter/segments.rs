@@ -5,11 +5,11 @@ use crate::config::{Definition, ResolvedConfig};
 use crate::error::{Error, Result};
 use crate::suggest::nearest;
 
-/// Returns the conditions of segments, by their names.
+/// Returns the conditions of the named segments.
 ///
 /// # Errors
 /// Returns a usage error if a segment is not defined. If one of its conditions is invalid, the
-/// error has the line of the condition.
+/// error names the line of the condition.
 pub fn segment_conditions(config: &ResolvedConfig, names: &[String], subject: Subject) -> Result<Vec<Where>> {
     let segments: Vec<&Definition> =
         config.definitions.iter().filter(|definition| definition.table == "segments").collect();

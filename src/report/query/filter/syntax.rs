@@ -1,12 +1,12 @@
 //! The syntax of conditions: `FIELD OP VALUE|VALUE and FIELD OP VALUE`.
 //!
-//! Text in double quotes, as a value or as a key of a field, is literal; inside it, `\"` and `\\`
-//! stand for a quote and a backslash.
+//! Text in double quotes, as a value or as a key of a field, is literal; inside quotes, `\"` and
+//! `\\` stand for a quote and a backslash.
 
 use crate::error::{Error, Result};
 use crate::report::query::operator::Operator;
 
-/// How to write a condition, for hints.
+/// The syntax of a condition, for hints.
 pub(super) const SYNTAX: &str = "write it as country_code=DE|AT or properties.button_id=send_message; \
                                  the operators are = != ~ !~ < <= > >=, and ~ stands for \"contains\"";
 
@@ -24,7 +24,7 @@ pub(super) struct WrittenCondition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WrittenValue {
     pub text: String,
-    /// Whether it was in quotes, so that `*` is a plain character.
+    /// Whether it was in quotes. In quotes, `*` is a plain character.
     pub is_quoted: bool,
 }
 

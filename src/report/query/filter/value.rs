@@ -59,7 +59,7 @@ impl Value {
         }
     }
 
-    /// Returns the order of a text and the value.
+    /// Compares a text with the value.
     pub fn order_of(&self, text: &str, numbers: bool) -> Ordering {
         compare(text, &self.text, numbers)
     }
@@ -88,8 +88,9 @@ pub(super) struct TimeRange {
 }
 
 impl TimeRange {
-    /// Returns whether a time satisfies an operator; for a negative operator, the opposite one. A
-    /// time is less than a range if it is before its start, and greater if it is after its end.
+    /// Returns whether a time satisfies an operator. A negative operator is replaced by its
+    /// opposite. A time is less than a range if it is before its start, and greater if it is after
+    /// its end.
     pub fn accepts(self, time: Micros, operator: Operator) -> bool {
         let order = if time < self.start {
             Ordering::Less
@@ -124,7 +125,7 @@ fn duration(text: &str, field: &Field) -> Option<String> {
 /// Checks that a value has the type of its column.
 fn check_type(text: &str, field: &Field) -> Result<()> {
     let name = field.name();
-    let invalid = |what: &str| Error::usage(format!("{name} is {what}, and {text:?} is not"));
+    let invalid = |what: &str| Error::usage(format!("{name} must be {what}, not {text:?}"));
     match field.column().kind {
         ColumnType::Int32 | ColumnType::Int64 | ColumnType::Float if DecimalText::parse(text).is_none() => {
             Err(invalid("a number").hint(format!("write a number, such as {name}>=10")))

@@ -1,8 +1,8 @@
 //! Classifies sessions by the values of one or two fields, for `--by`.
 //!
-//! A field of the session assigns it to one class. A field of its events assigns it to a class for
-//! each value of the events; a session whose events have no value is `unknown`. Two fields of
-//! events are combined: a session is in a class for each pair of values that one of its events has.
+//! A field of sessions assigns a session to one class. A field of events assigns it to a class for
+//! each value that its events have, or to `unknown` if they have none. Two fields of events are
+//! combined: a session is in a class for each pair of values that one of its events has.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,9 +19,9 @@ use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::Day;
 
-/// The name of missing values.
+/// The text for missing values.
 pub(crate) const UNKNOWN: &str = "unknown";
-/// The name of all values that are not listed.
+/// The text for all values that are not listed.
 pub(crate) const OTHER: &str = "(other)";
 
 /// The fields of a breakdown.
@@ -61,7 +61,7 @@ impl Breakdown {
         }
     }
 
-    /// Returns whether a session can be in several groups, because it has several events.
+    /// Returns whether a field belongs to events. A session can then be in several groups.
     pub fn needs_events(&self) -> bool {
         self.event_fields.is_some()
     }
@@ -207,7 +207,7 @@ fn columns(fields: &[Field]) -> Vec<&'static str> {
 /// Numbers the values of the given fields of a frame's rows.
 struct ValueReader<'a> {
     readers: Vec<FieldReader<'a>>,
-    /// The number of the values by their tokens; `None` if not all fields have tokens.
+    /// A cache of the numbers of values by their tokens; `None` if not all fields have tokens.
     by_tokens: Option<TokensCache>,
     by_texts: HashMap<Vec<String>, u32>,
     /// The values by number, and whether at least one of them exists.
@@ -294,7 +294,7 @@ impl TokensCache {
     }
 }
 
-/// Numbers lists of values, in the order in which they are first seen.
+/// Numbers lists of values, in the order of their first occurrence.
 #[derive(Default)]
 struct Interner(Mutex<Interned>);
 

@@ -20,7 +20,7 @@ type ReadKey = (Table, Option<(Day, Day)>, Vec<String>);
 /// The name of shards, and the days from which they are computed.
 type ShardsKey = (&'static str, (Day, Day));
 
-/// Tables that cache the frames of each read, as far as memory allows.
+/// Tables that cache the frames of each read, up to [`CACHE_BYTES`].
 pub(crate) struct CachedTables<'a> {
     tables: &'a dyn Tables,
     reads: Mutex<HashMap<ReadKey, Arc<Vec<Frame>>>>,

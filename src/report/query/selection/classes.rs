@@ -106,12 +106,12 @@ const MAX_DAYS: i32 = 400;
 /// Sessions by class. They are classified when they are first read.
 pub(crate) struct ClassifiedSessions<'a> {
     tables: &'a dyn Tables,
-    /// The tables that classification reads, each column once.
+    /// The tables that classification reads. It reads each column once.
     source: &'a dyn Tables,
     classifier: &'a dyn Classifier,
     /// The classes of the days that were read.
     known: Mutex<HashMap<(Day, Day), Arc<ReadClasses>>>,
-    /// How classes are merged; `None` if they are not.
+    /// The merge of classes into groups; `None` if classes are not merged.
     merge: Option<Merge>,
 }
 
@@ -127,8 +127,8 @@ impl<'a> ClassifiedSessions<'a> {
         ClassifiedSessions { source, ..self }
     }
 
-    /// Merges classes into groups: each class into that of `groups`, or else into `other`. The
-    /// classes must not be merged already.
+    /// Merges classes into groups: each class into its group in `groups`, or else into `other`.
+    /// Must be called at most once.
     pub fn merge(mut self, groups: HashMap<u32, u32>, other: u32) -> ClassifiedSessions<'a> {
         let merge = Merge { groups, other };
         for classes in self.known.get_mut().unwrap_or_else(PoisonError::into_inner).values_mut() {

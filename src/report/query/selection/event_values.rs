@@ -1,7 +1,7 @@
 //! Collects the field values of each session's events.
 //!
-//! Events that satisfy conditions or have a value are collected by session key and date. A session
-//! finds its events by its key and its interval, in the same way as an event finds its session.
+//! Events that satisfy conditions or have a value are collected by session key and date. The events
+//! of a session are found by its key and its interval, by the same rule as the session of an event.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::time::{Day, Micros};
 /// The selected rows of a frame, each with its value.
 pub(crate) type RowValues = Vec<(u32, u32)>;
 
-/// Events that count: the hash of the session key, the time and the value.
+/// Selected events: the hash of the session key, the time and the value.
 type KeyedEvents = Vec<(u128, Micros, u32)>;
 
 /// Selects events and gives each a value.
@@ -57,7 +57,8 @@ struct Entry {
 
 const NONE: u32 = u32::MAX;
 
-/// The number of entries of a key with which an event is compared before it gets a new entry.
+/// The maximum number of entries of a key with which an event is compared. If none of them matches,
+/// the event gets a new entry.
 const MAX_COMPARED: usize = 8;
 
 impl DateValues {
@@ -98,7 +99,7 @@ impl DateValues {
     }
 }
 
-/// Returns the upper half of a key, which is a hash already.
+/// Returns the upper half of a key, which is itself a hash.
 fn table_hash(key: u128) -> u64 {
     (key >> 64) as u64
 }
@@ -172,7 +173,7 @@ impl EventValues {
     }
 }
 
-/// Returns the session key, the time and the value of the events of each file that count.
+/// Returns the session key, the time and the value of the selected events of each file.
 fn read_keys(tables: &dyn Tables, files: &[&FileValues], dates: (Day, Day)) -> Result<Vec<KeyedEvents>> {
     let read = |visitor_ids: bool| {
         let mut columns = vec!["chatbot_id", "session_id"];
@@ -222,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn session_finds_the_values_of_its_events(
+        fn visit_yields_the_values_of_a_session(
             // Key, time in minutes and value of events, in any order.
             events in prop::collection::vec((0u128..3, 0i64..600, 0u32..12), 0..120),
         ) {
