@@ -33,7 +33,7 @@ enum Object {
     Job(Box<Job>),
     /// A report.
     Report(Box<DistributedReport>),
-    /// What the tasks of a report share.
+    /// The data that the tasks of a report share.
     ReportContext(ReportContext),
     /// A task that counts the visitors of a partition, and its results.
     Visitors(Option<VisitorsTask>, VecDeque<Rows>),
@@ -194,8 +194,8 @@ fn of_job(job: &mut Job, method: &str, argument: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
-/// Runs a method of a task that is given rows until it is finished. Rows that `push` and `finish`
-/// return wait for `next`.
+/// Runs a method of a task that receives rows until it is finished. `next` returns the rows that
+/// `push` and `finish` have produced.
 fn of_task<T>(
     task: &mut Option<T>,
     ready: &mut VecDeque<Rows>,
@@ -240,5 +240,5 @@ fn parse<T: DeserializeOwned>(argument: &[u8]) -> Result<T> {
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|e| Error::failed("a result is not JSON").caused_by(e))
+    serde_json::to_vec(value).map_err(|e| Error::failed("cannot encode a result as JSON").caused_by(e))
 }

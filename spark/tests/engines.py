@@ -37,7 +37,7 @@ def _session(master, more=None):
 
 @contextlib.contextmanager
 def local_cluster(executors=2, settings=None):
-    """Spark with executors of one core in processes of their own."""
+    """Spark with executors of one core, each in a separate process."""
     spark = _session(f"local-cluster[{executors},1,1024]", settings)
     try:
         yield spark

@@ -4,8 +4,8 @@ Prints the CPU seconds of the Rust functions alone, without Spark. For each numb
 of one core, prints the seconds of the job and its CPU seconds:
 
 - Rust: as measured without Spark;
-- Python: the other part of the Python workers: their start, and the exchange of batches;
-- executors: the JVMs of the executors, of which `shuffle` is the time of writing and fetching rows;
+- Python: the rest of the Python workers: their start, and the exchange of batches;
+- executors: the JVMs of the executors; `shuffle` is the time of writing and fetching rows;
 - driver: the JVM of the driver.
 """
 

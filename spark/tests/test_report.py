@@ -62,7 +62,7 @@ class Reports(unittest.TestCase):
     def test_sail_equals_wa(self):
         with engines.sail() as spark:
             self.check(spark)
-            with self.assertRaisesRegex(ValueError, "a cluster does not compute `funnel`"):
+            with self.assertRaisesRegex(ValueError, "tasks cannot compute `funnel`"):
                 wa_spark.report(spark, self.store, "funnel")
             with self.assertRaisesRegex(ValueError, "no chatbot"):
                 wa_spark.report(spark, self.store, chatbot="nobody")
@@ -72,7 +72,7 @@ class Reports(unittest.TestCase):
             self.check_command(spark)
 
     def check_change(self, spark):
-        """A writer removes the files of a report that has begun; the report begins again."""
+        """Checks that a report starts over if a writer removes its files."""
         store = stores.create(self.store.parent / "changing")
         stores.wa(store, "ingest", *stores.sample_logs())
         plans, create = [], _report.Report
@@ -90,7 +90,7 @@ class Reports(unittest.TestCase):
         self.assertEqual(found, json.loads(expected))
 
     def check_command(self, spark):
-        """The command prints the bytes that `wa` prints."""
+        """Checks that the command prints the same bytes as `wa`."""
         expected = stores.wa(self.store, "report", "devices", "--as-of", "latest", "--format", "json")
         output = io.StringIO()
         time = "--now=2026-12-01T02:00:00Z"

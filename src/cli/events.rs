@@ -213,7 +213,7 @@ fn print_lines(
     let mut printed = false;
     let list = list_events(snapshot, query, &columns, &mut |frame| {
         let lines = renderer.render(frame)?;
-        // Until something is printed, the query can start over from a newer state.
+        // Until something is printed, the query can start over from a newer snapshot.
         printed = true;
         header.take().map_or(Ok(()), |header| printer.result(&header))?;
         printer.result(&lines)?;

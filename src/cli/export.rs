@@ -159,7 +159,7 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-/// Returns the options of the export for a state of the store.
+/// Returns the options of the export for a snapshot of the store.
 fn export_options(
     options: &Options,
     identifiers: Vec<Identifier>,
@@ -181,7 +181,7 @@ fn export_options(
 struct Filter {
     /// `None` without conditions.
     selector: Option<EventSelector>,
-    /// Notes on names that were looked up.
+    /// Notes on fields that are not columns.
     notes: Vec<String>,
 }
 

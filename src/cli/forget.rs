@@ -74,7 +74,7 @@ impl Args {
         let stdin = self.selector.stdin;
         let identifiers = self.selector.into_identifiers();
         if identifiers.is_empty() && !stdin {
-            return Err(Error::usage("no identifier to forget is given")
+            return Err(Error::usage("no identifier is given")
                 .hint("add --user ID, --anonymous-id ID, --email EMAIL, --session-id ID or --stdin"));
         }
         let config = globals.config()?;

@@ -1,4 +1,5 @@
-//! Signals: reports what is stored after Ctrl-C, and makes exceeding the file size limit an error.
+//! Signals: reports what is stored after Ctrl-C, and turns an exceeded file size limit into an
+//! error.
 
 use super::Printer;
 
@@ -57,7 +58,7 @@ mod signals {
     use crate::interruption::{Committed, stop_commits};
     use crate::render::numbers::pluralize;
 
-    /// The interval at which a second signal is checked for.
+    /// The interval between checks for a second signal.
     const PATIENCE: Duration = Duration::from_millis(50);
 
     pub(super) fn watch(change: Change, printer: &Printer) {
@@ -92,8 +93,8 @@ mod signals {
         let _ = wait.recv();
     }
 
-    /// Returns whether the process was started with a signal ignored, as Ctrl-C is in background
-    /// jobs of a script. Such a signal stays ignored.
+    /// Returns whether the process was started with a signal ignored, which stays ignored. Scripts
+    /// start background jobs with Ctrl-C ignored.
     fn is_ignored(signal: i32) -> bool {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -136,8 +136,7 @@ impl Args {
         } else {
             if !self.window.is_empty() {
                 return Err(Error::usage(
-                    "logs are checked whole: --days, --from, --to and --as-of select \
-                                         events of the store",
+                    "--days, --from, --to and --as-of select events of the store, not of logs",
                 )
                 .hint("leave these flags out, or ingest the logs first"));
             }
@@ -196,7 +195,7 @@ pub(super) fn run(options: Options, printer: &Printer) -> Result<()> {
     if infer_plan {
         let plan = linter.into_plan();
         if plan.is_incomplete() {
-            printer.note("the plan leaves events or properties out: there are too many different ones");
+            printer.note("the plan is incomplete: there are too many different events or properties");
         }
         printer.result(&render::text::escape_json_control(plan.to_json()))?;
     } else {

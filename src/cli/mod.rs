@@ -124,7 +124,7 @@ impl Command {
 }
 
 impl Cli {
-    /// Returns the printer that the arguments ask for.
+    /// Returns the printer with the options of the command line.
     pub fn printer(&self) -> Printer {
         Printer::new(self.globals.quiet, self.globals.color)
     }
@@ -155,7 +155,8 @@ fn command_with_descriptions() -> clap::Command {
 /// Parses the command line.
 ///
 /// # Errors
-/// The error of clap, including `--help` and `--version`. For an unknown command it suggests one.
+/// The error of clap, including `--help` and `--version`. The error about an unknown command
+/// suggests a known one.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, Box<clap::Error>> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut command = command().color(globals::help_color(&arguments));

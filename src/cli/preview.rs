@@ -83,7 +83,7 @@ impl Args {
     }
 }
 
-/// Reads the first records of the files and prints how they are read.
+/// Reads the first records of the files and prints the previews.
 ///
 /// # Errors
 /// [`ErrorKind::PartialInput`] if a file cannot be read or no event of it can be used.

@@ -36,7 +36,7 @@ Examples:
   wa rejects --format ndjson --limit all | jq -r .raw > lines.ndjson
       write the lines to a file, to correct and ingest them
   wa rejects --retry --reason no_chatbot_id --chatbot shop
-      ingest lines without a chatbot again, as lines of a chatbot
+      ingest lines without chatbot_id again, for the chatbot shop
   wa rejects --retry --file export.csv --map my.toml
       ingest the lines of a file again, with a custom map")]
 pub(super) struct Args {
@@ -119,7 +119,7 @@ impl Args {
     }
 }
 
-/// The list as JSON.
+/// The JSON form of the list.
 #[derive(Serialize)]
 struct RejectList {
     #[serde(flatten)]

@@ -22,9 +22,9 @@ use crate::time::Clock;
 #[command(after_help = "\
 Examples:
   wa status
-      show a table, with warnings about what needs attention
+      show a table, with warnings
   wa --store /var/lib/wa status --format json
-      show the status to a monitoring program")]
+      print the status for a monitoring program")]
 pub(super) struct Args {
     /// Output format: table or json
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", default_value_t)]

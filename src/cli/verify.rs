@@ -17,8 +17,7 @@ use crate::store::Store;
 ///
 /// Compares size, checksum and rows of every file with the manifest, and the secret key with its
 /// fingerprint. Recomputes sessions, visitors and daily statistics from the retained events, and
-/// compares them with the stored rows. The exit status is 1 if there are differences, which are
-/// listed.
+/// compares them with the stored rows. Differences are listed, and the exit status is then 1.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:

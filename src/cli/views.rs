@@ -65,7 +65,7 @@ impl Args {
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     let snapshot = Store::new(&options.store).snapshot()?;
     let dir = std::path::absolute(snapshot.dir()).map_err(|e| Error::io("find", snapshot.dir(), e))?;
-    // `./wa-store` becomes `/path/./wa-store`, which the engines need not see.
+    // `./wa-store` becomes `/path/./wa-store`; this removes the dot.
     let dir: PathBuf = dir.components().collect();
     let text = create_views(options.engine, &dir, snapshot.manifest())?;
     if !printer.is_terminal() {

@@ -30,7 +30,7 @@ pub(super) fn read(file: &File<'_>, values: &DeTable<'_>) -> Result<Vec<Annotati
     for (key, value) in values.iter() {
         let name = key.get_ref();
         let Some(day) = Day::parse(name) else {
-            let message = format!("`{TABLE}.{name}`: the name of an annotation is a day, YYYY-MM-DD");
+            let message = format!("`{TABLE}.{name}`: the name of an annotation must be a day, YYYY-MM-DD");
             return Err(file.error(key.span(), message).hint(EXAMPLE));
         };
         let single = std::slice::from_ref(value);

@@ -21,7 +21,7 @@ pub struct Definition {
     pub table: &'static str,
     /// The name.
     pub name: String,
-    /// The events; of a segment, the conditions.
+    /// The events, or the conditions of a segment.
     pub events: Vec<WrittenEvent>,
     /// The number of the line, from 1.
     pub line: usize,
@@ -113,7 +113,7 @@ fn event(
                 for condition in list.iter() {
                     match condition.get_ref() {
                         DeValue::String(text) => written.conditions.push(text.to_string()),
-                        _ => return wrong("an event with conditions, which are texts"),
+                        _ => return wrong("an event whose conditions are texts"),
                     }
                 }
             }

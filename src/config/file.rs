@@ -81,7 +81,7 @@ impl File<'_> {
                     let message = format!("`{name}` is a table of settings, not {}", type_name(other));
                     return Err(self
                         .error(value.span(), message)
-                        .hint(format!("write [{name}] on a line of its own")));
+                        .hint(format!("write [{name}] on a separate line")));
                 }
                 (None, _) => return Err(self.unknown(&name, key)),
             }

@@ -119,7 +119,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "retention.events",
         variable: None,
-        doc: "How many days of events `wa gc` retains, including today, or \"forever\".",
+        doc: "The number of days, including today, for which `wa gc` retains events, or \"forever\".",
         example: "90d",
         parse: |settings, value, _| parse_retention(value).map(|keep| settings.event_retention = keep),
         format: |settings| Some(format_retention(settings.event_retention)),
@@ -127,7 +127,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "retention.sessions",
         variable: None,
-        doc: "The same for sessions, by the day of their last event. At least as long as events.",
+        doc: "The same for sessions, from the day of their last event. At least as long as for events.",
         example: "1y",
         parse: |settings, value, _| parse_retention(value).map(|keep| settings.session_retention = keep),
         format: |settings| Some(format_retention(settings.session_retention)),
@@ -135,7 +135,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "retention.daily_stats",
         variable: None,
-        doc: "The same for daily statistics. At least as long as sessions.",
+        doc: "The same for daily statistics. At least as long as for sessions.",
         example: "forever",
         parse: |settings, value, _| parse_retention(value).map(|keep| settings.daily_stats_retention = keep),
         format: |settings| Some(format_retention(settings.daily_stats_retention)),

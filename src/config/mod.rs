@@ -36,7 +36,7 @@ use crate::store::paths::STAGING_DIR;
 /// The name of the settings file in a store.
 pub(crate) const FILE_NAME: &str = "wa.toml";
 
-/// The largest settings file, in bytes. An untrusted store can contain a larger one.
+/// The maximum size of a settings file, in bytes. An untrusted store can contain a larger one.
 const MAX_FILE: u64 = 1 << 20;
 
 /// A function that returns the value of an environment variable.
@@ -159,8 +159,8 @@ impl ResolvedConfig {
     }
 
     /// Checks that derived rows are retained at least as long as the rows from which they are
-    /// derived: sessions as long as events, and daily statistics as long as sessions. Otherwise
-    /// reports contradict each other.
+    /// derived: sessions as long as events, and daily statistics as long as sessions. Otherwise,
+    /// reports would contradict each other.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage), with both values and their origins.
@@ -174,8 +174,8 @@ impl ResolvedConfig {
         self.check_retention(daily_stats, sessions)
     }
 
-    /// Checks that a key file that `wa.toml` names exists. An untrusted store must not create files
-    /// in other folders, so only the environment can name a file to create.
+    /// Checks that a key file that `wa.toml` names exists. An untrusted store must not cause files
+    /// to be created in other folders, so only the environment can name a file to create.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the file does not exist.

@@ -22,7 +22,7 @@ use crate::time::{Clock, format_utc};
 
 /// The version of the format, which the script expects.
 const VERSION: u32 = 1;
-/// The maximum number of listed chatbots without figures of their own.
+/// The maximum number of listed chatbots without separate figures.
 const MAX_OTHERS: usize = 50;
 
 /// Returns the data as JSON. Equal answers are written once.
@@ -76,7 +76,7 @@ pub(super) fn json(
         "texts": texts.into_texts(),
     });
     let mut json = head.to_string();
-    // The answers are JSON already.
+    // The answers are already JSON.
     json.truncate(json.len().saturating_sub(1));
     json.push_str(",\"answers\":[");
     json.push_str(&answers.join(","));
@@ -99,7 +99,7 @@ fn window(window: &Window) -> Value {
 /// Compresses a text (zlib) and encodes it as base64, which needs no escaping in HTML.
 ///
 /// # Errors
-/// Never, since memory accepts all bytes.
+/// Never fails in practice, since the compressed text is written to memory.
 pub(super) fn compressed(text: &str) -> Result<String> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     let bytes = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());

@@ -5,7 +5,7 @@
 //!
 //! - `options` chooses windows and reports;
 //! - `encode` writes answers as compact JSON; `data` adds the scopes and the store's `health`, and
-//!   compresses it;
+//!   compresses the result;
 //! - `page` writes the document. Its script, in `assets/`, draws the chosen view with DOM methods
 //!   that take text, never markup. Without JavaScript, the page shows the default view as tables.
 

@@ -6,7 +6,7 @@ use crate::report::{GridRequest, ReportKind, ReportRequest, Window};
 pub(crate) const WINDOW_DAYS: [u32; 4] = [7, 30, 90, 365];
 /// The length of the window that is shown first.
 const DEFAULT_DAYS: u32 = 30;
-/// The maximum number of chatbots with figures of their own.
+/// The maximum number of chatbots with separate figures.
 pub(crate) const MAX_CHATBOTS: usize = 20;
 
 /// The reports of the page, and whether each is compared with the previous period.
@@ -33,7 +33,7 @@ pub(crate) struct DashboardOptions {
     pub grid: GridRequest,
     /// The index of the window that is shown first.
     pub selected: usize,
-    /// The conditions and segments that select the sessions, as they were given.
+    /// The conditions and segments that select the sessions, as written.
     pub conditions: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_are_the_usual_ones_up_to_the_longest() {
+    fn longest_window_follows_the_shorter_standard_ones() {
         assert_eq!(lengths_up_to(365), [7, 30, 90, 365]);
         assert_eq!(lengths_up_to(90), [7, 30, 90]);
         assert_eq!(lengths_up_to(45), [7, 30, 45]);

@@ -31,7 +31,7 @@ pub struct Outcomes {
     pub stored: u64,
     /// Duplicates.
     pub duplicate: u64,
-    /// Duplicates with another time or name.
+    /// Duplicates whose time or name differs from that of the stored event.
     pub conflicts: u64,
 }
 

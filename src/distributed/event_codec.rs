@@ -10,7 +10,7 @@ use crate::enrich::Enricher;
 use crate::error::{Error, Result};
 use crate::event::{Block, Channel, Event, EventRow, KeyKind, NO_AGENT, TextField, TextId};
 
-/// The text fields and `triggered_by`, in the order of the bits of the mask.
+/// The number of texts: the text fields and `triggered_by`, in the order of the bits of the mask.
 const TEXTS: usize = TextField::COUNT + 1;
 
 /// Appends an event to bytes.

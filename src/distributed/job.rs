@@ -26,7 +26,7 @@ use crate::store::update::{self, write_pipelined};
 use crate::store::{Store, Writer, cleanup_error, key};
 use crate::time::{Day, Micros};
 
-/// The largest map file, in bytes.
+/// The maximum size of a map file, in bytes.
 const MAX_MAP: u64 = 1 << 20;
 
 /// A job that writes to a store. Dropping it leaves the store unchanged.
@@ -64,7 +64,7 @@ impl Job {
         now: Micros,
         lock_timeout: Duration,
     ) -> Result<Job> {
-        // Tasks run in other folders.
+        // Tasks run in other folders, so the path must be absolute.
         let dir = std::path::absolute(store).map_err(|e| Error::io("find", store, e))?;
         let map_text = match &options.map {
             Some(name) if presets::named(name).is_none() => {
@@ -137,7 +137,7 @@ impl Job {
     /// Adds the report of a parsing task.
     ///
     /// # Errors
-    /// Fails if it cannot be read.
+    /// Fails if the report cannot be decoded.
     pub fn add_parsed(&mut self, json: &[u8]) -> Result<()> {
         self.parsed.push(parse(json)?);
         Ok(())
@@ -154,7 +154,7 @@ impl Job {
     /// Adds the report of a task that found duplicates or wrote sessions.
     ///
     /// # Errors
-    /// Fails if it cannot be read.
+    /// Fails if the report cannot be decoded.
     pub fn add_written(&mut self, json: &[u8]) -> Result<()> {
         match serde_json::from_slice(json) {
             Ok(report) => self.deduped.push(report),
@@ -175,7 +175,7 @@ impl Job {
     /// Adds the report of a task that rewrote a file.
     ///
     /// # Errors
-    /// Fails if it cannot be read.
+    /// Fails if the report cannot be decoded.
     pub fn add_rewritten(&mut self, json: &[u8]) -> Result<()> {
         self.rewritten.push(parse(json)?);
         Ok(())

@@ -1,5 +1,5 @@
-//! A distributed ingest, as tasks for a cluster that distributes rows and retries failed tasks, and
-//! a distributed report (`report`). The package `spark/` runs both on Apache Spark.
+//! Distributed ingests, and distributed reports (`report`), as tasks for a cluster. The cluster
+//! distributes rows and retries failed tasks. The package `spark/` runs the tasks on Apache Spark.
 //!
 //! The folder of the store is mounted at the same path on all machines.
 //!
@@ -10,7 +10,7 @@
 //!    already stored. The cluster distributes the remaining events by session key.
 //! 4. A [`SessionsTask`] per partition writes events and sessions to files in `staging/`, merges
 //!    them with the stored sessions that they continue, and reports which stored rows it replaced.
-//! 5. [`rewrite()`] writes the remaining rows of each stored file that loses some.
+//! 5. [`rewrite()`] writes the remaining rows of each stored file that loses rows.
 //! 6. [`Job::finish`] updates visitors and daily statistics, and commits.
 //!
 //! The tasks call the same functions as an ingest on one machine. A task can run several times:

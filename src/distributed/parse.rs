@@ -44,7 +44,7 @@ pub struct ParseReport {
     pub rejects: Vec<RejectRecord>,
     /// The UTC dates of the events, as days since 1970.
     pub dates: BTreeSet<i32>,
-    /// Whether the file was read, and if not, why.
+    /// The outcome of the file: read, or the reason why it was not.
     pub outcome: FileOutcome,
 }
 

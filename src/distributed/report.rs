@@ -21,10 +21,10 @@ use crate::store::columns::Table;
 use crate::store::manifest::{DataFile, Manifest};
 use crate::time::Micros;
 
-/// What the tasks of a report need, as JSON.
+/// The settings that the tasks of a report need, as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReportSettings {
-    /// The folder of the store, which all tasks have mounted at this path.
+    /// The folder of the store, mounted at this path on all machines.
     pub store: PathBuf,
     /// The time zone of the store.
     pub timezone: String,
@@ -37,14 +37,14 @@ pub struct ReportSettings {
 /// A file that a task reads, as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReportFile {
-    /// Its table.
+    /// The table of the file.
     pub table: Table,
-    /// Its entry in the manifest.
+    /// The entry of the file in the manifest.
     pub file: DataFile,
 }
 
-/// The state that a task opens. It does not read the manifest: the driver names each file, so all
-/// tasks read one state of the store.
+/// The context that a task opens. A task does not read the manifest: the driver names each file, so
+/// all tasks read the same state of the store.
 #[derive(Debug)]
 pub struct ReportContext {
     settings: ReportSettings,
@@ -93,7 +93,7 @@ impl ReportContext {
 #[derive(Debug, Default)]
 pub struct VisitorsTask {
     shards: BTreeMap<u128, ShardEntries>,
-    /// The results that it passes on.
+    /// The results of data files, which the task passes on.
     results: Rows,
 }
 
@@ -115,7 +115,7 @@ impl VisitorsTask {
     /// Returns all results of the partition.
     ///
     /// # Errors
-    /// Fails if a result cannot be written.
+    /// Fails if a result cannot be encoded.
     pub fn finish(mut self) -> Result<Rows> {
         for entries in self.shards.values() {
             let part = parts::count_shard(entries)?;
@@ -128,16 +128,16 @@ impl VisitorsTask {
 /// Reads a result of a task.
 ///
 /// # Errors
-/// Fails if it cannot be read.
+/// Fails if the result cannot be decoded.
 pub fn read_result(json: &[u8]) -> Result<(PartKind, Box<RawValue>)> {
     parse(json)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T> {
     serde_json::from_slice(json)
-        .map_err(|e| Error::failed("cannot read a message of the report").caused_by(e))
+        .map_err(|e| Error::failed("cannot decode a message of the report").caused_by(e))
 }
 
 fn unwritable(cause: serde_json::Error) -> Error {
-    Error::failed("cannot write a part of the report").caused_by(cause)
+    Error::failed("cannot encode a partial result of the report").caused_by(cause)
 }

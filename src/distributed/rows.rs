@@ -138,8 +138,8 @@ impl Rows {
 
 /// The rows of a partition in the order of a sort key.
 ///
-/// Spark sorts rows itself, so they are passed on as they arrive. Rows of an engine that does not
-/// sort are collected and sorted in memory.
+/// Spark sorts the rows, so they are passed on as they arrive. Rows of an engine that does not sort
+/// are collected and sorted in memory.
 pub struct RowSorter {
     sort_key: fn(&Head) -> SortKey,
     /// Rows to sort; `None` if the engine sorts.

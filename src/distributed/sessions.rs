@@ -159,7 +159,7 @@ fn stage_visitors(context: &TaskContext, first_seen: FirstSeenMap) -> Result<Opt
 /// A stored file of sessions that loses rows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rewrite {
-    /// Its path.
+    /// The path of the file.
     pub path: String,
     /// The rows that it loses.
     pub rows: BTreeSet<u32>,

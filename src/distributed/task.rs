@@ -35,7 +35,7 @@ pub struct JobOptions {
 /// The settings of a job that its tasks need, as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskSettings {
-    /// The folder of the store, which all tasks have mounted at this path.
+    /// The folder of the store, mounted at this path on all machines.
     pub store: PathBuf,
     /// The options of the job.
     pub options: JobOptions,
@@ -57,7 +57,7 @@ pub struct TaskContext {
     pub enricher: Enricher,
     /// Options of the line parser.
     pub parse_options: ParseOptions,
-    /// Formats among which files are detected.
+    /// The formats that a file can have.
     pub formats: Formats,
     /// The pruned days and the forgotten people.
     pub ledger: Ledger,

@@ -213,8 +213,8 @@ pub(super) fn past_tense(name: &str) -> Option<String> {
     Some(words.join("_"))
 }
 
-/// Returns whether the name does not name an action and its object: it has only one word, or only
-/// generic words.
+/// Returns whether the name does not name an action and its object: if it has only one word, or
+/// only generic words.
 pub(super) fn is_generic(name: &str) -> bool {
     let words = words(name);
     let is_generic = |word: &String| {

@@ -164,7 +164,7 @@ impl Findings {
     }
 
     /// Returns the findings, unordered, and the number of events with untracked findings. `message`
-    /// returns the message of a finding that has none of its own.
+    /// returns the message of a finding without a specific one.
     pub(super) fn into_vec(self, message: impl Fn(Rule, &str) -> String) -> (Vec<Finding>, u64) {
         let finding = |((rule, event_name, property, own), (events, samples)): (Key, (u64, Vec<Sample>))| {
             let message = own.unwrap_or_else(|| message(rule, &event_name));

@@ -13,7 +13,7 @@ use crate::json::unescape;
 const MAX_PROPERTIES: usize = 20_000;
 /// The maximum number of different events in a plan.
 const MAX_EVENTS: usize = 10_000;
-/// Objects deeper than this are described as objects only.
+/// Objects nested deeper than this are described without their members.
 const MAX_DEPTH: usize = 8;
 
 /// A tracking plan that matches all events from which it was inferred.
@@ -24,7 +24,7 @@ pub struct InferredPlan {
     is_incomplete: bool,
 }
 
-/// The values that a property had.
+/// The types of the values that a property had.
 #[derive(Debug, Default)]
 struct Shape {
     /// The number of values of each type, in the order of [`JsonType::ALL`].
@@ -70,7 +70,7 @@ impl InferredPlan {
             events,
             additional_events: self.is_incomplete,
         };
-        // A map of strings and numbers always becomes JSON.
+        // A map of JSON values can always be serialized.
         serde_json::to_string_pretty(&file).unwrap_or_default()
     }
 }

@@ -322,7 +322,9 @@ fn message(rule: Rule, name: &str) -> String {
             Some(past) => format!("is not in the past tense: write {past}"),
             None => "is not in the past tense, as in page_viewed".to_owned(),
         },
-        Rule::NameGeneric => "does not say what happened to what, as checkout_completed does".to_owned(),
+        Rule::NameGeneric => {
+            "does not name both an object and an action, as checkout_completed does".to_owned()
+        }
         Rule::Category => format!("has a category that is none of {}", CATEGORIES.join(", ")),
         Rule::PropertiesSize => "has properties of more than 1 KiB".to_owned(),
         Rule::MixedTypes => "has values of several types".to_owned(),

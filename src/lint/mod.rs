@@ -7,7 +7,7 @@
 //! - `linter` applies all rules to events and collects `findings`.
 //!
 //! Memory is bounded: the linter tracks a maximum number of event names, properties and findings.
-//! The report says how many exceeded it.
+//! The report counts the events beyond these limits.
 
 mod event_names;
 mod findings;

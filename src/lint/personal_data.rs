@@ -1,8 +1,8 @@
 //! Finds personal data in texts: email addresses, phone numbers and card numbers.
 //!
 //! False findings waste the reader's time, so a match must be unmistakable. Phone numbers need a
-//! country code, separators, or a key that says so. Card numbers need the prefix of an issuer and
-//! the Luhn check digit (ISO/IEC 7812-1).
+//! country code, separators, or a key that names a phone number. Card numbers need the prefix of an
+//! issuer and the Luhn check digit (ISO/IEC 7812-1).
 
 use std::ops::Range;
 
@@ -10,8 +10,8 @@ use super::findings::Rule;
 
 /// The number of digits of a phone number with country code: at most 15 (ITU-T E.164).
 const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
-/// The number of digits of a card number. ISO/IEC 7812-1 allows fewer, but no card in use has
-/// fewer.
+/// The number of digits of a card number. ISO/IEC 7812-1 allows fewer, but cards in use have at
+/// least 14.
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 14..=19;
 
 /// Parts of keys whose values are phone numbers.

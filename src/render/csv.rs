@@ -375,7 +375,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formula_behind_space_or_in_full_width_is_prefixed() {
+    fn formula_after_space_or_in_full_width_is_prefixed() {
         for formula in [
             "=1+1",
             "+1-1",

@@ -7,7 +7,8 @@ use super::text::display_width;
 pub(super) const GAP: usize = 2;
 /// The minimum width of a text column.
 const MIN_TEXT: usize = 8;
-/// The minimum width of a text column that may be dropped. A narrower one is not worth the space.
+/// The minimum width of a text column that may be dropped. A narrower column shows too little text
+/// to be useful.
 const MIN_DROPPABLE_TEXT: usize = 14;
 const MIN_BAR: usize = 6;
 const MAX_BAR: usize = 24;
@@ -55,7 +56,7 @@ impl Fit {
         self.columns.iter().map(width).sum::<usize>() + gaps
     }
 
-    /// Drops the columns with the highest priority. Returns whether there were any.
+    /// Drops the columns with the highest priority. Returns whether any column was dropped.
     fn drop_columns(&mut self, is_dropped: &mut [bool]) -> bool {
         let highest = self.columns.iter().map(|column| column.drop_priority).max().unwrap_or(0);
         for column in self.columns.extract_if(.., |column| highest > 0 && column.drop_priority == highest) {

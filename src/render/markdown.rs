@@ -49,7 +49,7 @@ fn write_row(cells: impl Iterator<Item = String>, out: &mut String) {
 }
 
 /// Escapes the characters that Markdown interprets. Underscores within a word, as in
-/// `message_sent`, have no meaning in Markdown and stay.
+/// `message_sent`, have no meaning in Markdown and are kept.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     let mut previous = ' ';

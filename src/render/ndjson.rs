@@ -122,8 +122,8 @@ impl<'a> EventLine<'a> {
             line.push_str("}\n");
             return Ok(line);
         };
-        // An envelope had the field with the wrong type, and one of its events had it with the
-        // right type.
+        // An envelope had the field with the wrong type, and its event had it with the right type.
+        // The line is therefore written as an envelope.
         let (outer, inner) = self.extra.split_at(last + 1);
         let mut line = format!("{{\"chatbot_id\":{}", quote(self.chatbot_id)?);
         append(&mut line, outer);
@@ -136,7 +136,7 @@ impl<'a> EventLine<'a> {
     /// Returns whether an ingest would read a member of `extra` as a field that the line has.
     fn clashes(&self, key: &str) -> bool {
         Field::from_key(json::unescape(key).as_bytes()).is_some_and(|(field, spelling)| {
-            // `id` and `ip` yield to the long names of their fields.
+            // An ingest ignores `id` and `ip` if the line also has the long name of their field.
             let yields = spelling == Spelling::Short && matches!(field, Field::EventId | Field::IpAddress);
             self.has(field.name()) && !yields
         })

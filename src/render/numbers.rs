@@ -8,7 +8,7 @@ use crate::time::{Micros, Zone, format_utc};
 /// The text of an unknown value.
 pub(super) const UNKNOWN: &str = "–";
 
-/// Times from this one on are shown in seconds instead of milliseconds.
+/// The minimum time, in milliseconds, that is shown in seconds, minutes and hours.
 const LONG_TIME_MS: i64 = 10_000;
 
 /// Formats an integer with commas between groups of three digits.

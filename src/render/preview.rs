@@ -9,9 +9,9 @@ use crate::ingest::preview::{ColumnPreview, FilePreview, NamePreview, Preview, P
 use crate::ingest::shape::Shape;
 use crate::ingest::shape::keys::Key;
 
-/// The largest number of keys, columns or names in a table.
+/// The maximum number of keys or names in a table.
 const MAX_ROWS: usize = 40;
-/// The longest sample in a table, in characters.
+/// The maximum length of a sample in a table, in characters.
 const SAMPLE_LENGTH: usize = 48;
 /// The maximum width of tables, even in a pipe, because samples can be long.
 const MAX_WIDTH: usize = 140;

@@ -24,8 +24,8 @@ pub(crate) enum SqlEngine {
 pub(crate) fn create_views(engine: SqlEngine, dir: &Path, manifest: &Manifest) -> Result<String> {
     let dir = engine.check_path(dir)?;
     let mut text = format!(
-        "-- The tables of a wa store, generation {}. A change of the store adds and removes files:\n\
-         -- then print the views again.\n",
+        "-- The tables of a wa store, generation {}. Every change of the store replaces files:\n\
+         -- print the views again afterwards.\n",
         manifest.generation
     );
     for table in Table::ALL {

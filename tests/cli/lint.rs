@@ -89,7 +89,7 @@ fn wrong_arguments_are_errors_with_a_hint() {
     let sandbox = sandbox();
     sandbox.write("plan.json", r#"{"events":{"a":{"type":"text"}}}"#);
     for (arguments, says) in [
-        (vec!["lint", "log.ndjson", "--days", "7"], "logs are checked whole"),
+        (vec!["lint", "log.ndjson", "--days", "7"], "select events of the store, not of logs"),
         (vec!["lint", "log.ndjson", "--chatbot", "a", "--chatbot", "b"], "more than once"),
         (vec!["lint", "log.ndjson", "--plan", "plan.json"], "invalid tracking plan plan.json"),
         (vec!["lint", "log.ndjson", "--plan", "."], "is not a tracking plan"),

@@ -369,7 +369,10 @@ fn annotations_of_the_window_are_shown_in_trends_in_every_format() {
 fn invalid_annotation_is_an_error_with_its_line() {
     let sandbox = store();
     for (line, error) in [
-        ("2026-13-01 = \"x\"", "`annotations.2026-13-01`: the name of an annotation is a day, YYYY-MM-DD"),
+        (
+            "2026-13-01 = \"x\"",
+            "`annotations.2026-13-01`: the name of an annotation must be a day, YYYY-MM-DD",
+        ),
         ("2026-11-01 = 5", "`annotations.2026-11-01` must be a text or a list of texts, not a number"),
         (
             "2026-11-01 = [\"a\", true]",

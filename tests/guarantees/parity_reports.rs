@@ -116,8 +116,8 @@ fn reports_in_tasks_reject_other_options() {
     create_store(folder.path(), "store");
     let store = folder.path().join("store");
     for (arguments, text) in [
-        (&["funnel"][..], "a cluster does not compute `funnel`"),
-        (&["summary", "--compare"], "a cluster does not compute --compare of `summary`"),
+        (&["funnel"][..], "tasks cannot compute `funnel`"),
+        (&["summary", "--compare"], "tasks cannot compute --compare of `summary`"),
         (&["summary", "--include-bots"], "--include-bots"),
         (&["sources", "--by", "city"], "--by"),
         (&["devices", "--where", "city=Bonn"], "--where"),

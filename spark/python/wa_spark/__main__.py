@@ -40,12 +40,12 @@ def _parse():
     command.add_argument("--chatbot", help="chatbot of lines without chatbot_id")
     command.add_argument("--map", metavar="NAME|FILE", help="map that reads all files")
     command.add_argument("--timezone", help="time zone of times without an offset")
-    command.add_argument("--partitions", type=int, help="partitions of the shuffles")
+    command.add_argument("--partitions", type=int, help="number of partitions of the shuffles")
     command.add_argument("--now", type=int, help=argparse.SUPPRESS)
     command = commands.add_parser("report", help="print a report on a store as JSON")
     command.add_argument("--store", required=True, help="folder of the store")
     command.add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="REPORT [OPTION...]", help="as those of `wa report`"
+        "arguments", nargs=argparse.REMAINDER, metavar="REPORT [OPTION...]", help="report and options, as for `wa report`"
     )
     commands.add_parser("path", help="print the path of this program, for spark-submit")
     return parser.parse_args()

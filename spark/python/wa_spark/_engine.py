@@ -1,21 +1,21 @@
-"""What Spark and Sail have in common, and where they differ."""
+"""Functions for both engines, Spark and Sail."""
 
 import os
 import re
 from urllib.parse import unquote, urlsplit
 
-# Tasks per core that read files, if the input is small. Each task opens the store, so more would not
-# pay off.
+# Tasks per core that read files, if the input is small. Each task opens the store, so more tasks
+# would take longer.
 TASKS_PER_CORE = 4
 
 
 def is_classic(spark):
-    """Returns whether the session is Spark's own in this process, and not one of Spark Connect."""
+    """Returns whether the session runs in this process, and not through Spark Connect."""
     return hasattr(spark, "sparkContext") and "connect" not in type(spark).__module__
 
 
 def cores_of(spark):
-    """Returns the number of cores, as far as the session tells it."""
+    """Returns the number of cores of the session; with Spark Connect, the number of this machine."""
     return spark.sparkContext.defaultParallelism if is_classic(spark) else os.cpu_count()
 
 
@@ -27,7 +27,7 @@ def spread(spark, rows, schema, partitions):
 def local_path(path):
     """Returns the path of a file or folder, which may be a `file:` URL.
 
-    Raises ValueError for other URLs: the workers of Python cannot use Spark's file systems.
+    Raises ValueError for other URLs: the Python workers cannot use Spark's file systems.
     """
     path = os.fspath(path)
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):
@@ -35,4 +35,4 @@ def local_path(path):
     url = urlsplit(path)
     if url.scheme.lower() == "file" and url.netloc in ("", "localhost"):
         return unquote(url.path)
-    raise ValueError(f"{path} is not a path\nhint: mount the file system on all machines, and name the path there")
+    raise ValueError(f"{path} is not a path\nhint: mount the file system on all machines, and pass the path of the mount")

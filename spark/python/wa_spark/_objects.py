@@ -94,7 +94,7 @@ class Context(Object):
 
 
 class ReportContext(Object):
-    """What the tasks of a report share: its scope, and the folder of the store."""
+    """The data that the tasks of a report share: its scope, and the folder of the store."""
 
     def __init__(self, settings):
         super().__init__(_native.call(0, b"report_context", settings.encode(), 0, 0))
@@ -127,7 +127,7 @@ class Report(Object):
         self._call("add", result)
 
     def is_outdated(self):
-        """Returns whether the store has changed since."""
+        """Returns whether a writer has changed the store since the report began."""
         return json.loads(self._call("is_outdated"))
 
     def finish(self):

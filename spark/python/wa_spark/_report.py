@@ -7,7 +7,7 @@ from . import _tasks
 from ._engine import TASKS_PER_CORE, cores_of, local_path, spread
 from ._objects import SPARK_SCHEMA, Report
 
-# Sessions and visitors whose entries, of 8 bytes each, are in the memory of a task.
+# Maximum number of sessions and visitors per task. Each takes 8 bytes of memory.
 ROWS_PER_PARTITION = 8 << 20
 # Number of shards of visitors: more partitions would be empty.
 SHARDS = 64

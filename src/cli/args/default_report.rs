@@ -1,4 +1,4 @@
-//! Makes `wa report` show the summary if no report is named, also with options.
+//! Makes `wa report` show the summary if no report is named, with or without options.
 
 use std::ffi::OsString;
 
@@ -7,8 +7,8 @@ use clap::{ArgMatches, Command, Error};
 
 const DEFAULT: &str = "summary";
 
-/// Parses arguments that caused an error again, as arguments of the summary, if they contain report
-/// options but no report name: `wa report --days 7`.
+/// Handles report options without a report name, such as `wa report --days 7`: inserts the name
+/// `summary` and parses the arguments again.
 ///
 /// # Errors
 /// The original error, or the error of an option of the summary.

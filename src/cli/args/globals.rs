@@ -34,7 +34,7 @@ pub(in crate::cli) struct Args {
     pub now: Option<Micros>,
 }
 
-/// When to use color.
+/// The use of color.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Color {
     /// On a terminal, unless `NO_COLOR` is set.

@@ -1,4 +1,4 @@
-//! The arguments that choose a map and its time zone.
+//! The values of `--map` and `--timezone`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use crate::ingest::{Map, SharedMap, presets};
 use crate::suggest::nearest;
 use crate::time::Zone;
 
-/// Returns a built-in map, or the map of a file.
+/// Returns the built-in map with a name, or else the map in the file at that path.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Usage`] if there is no such map, or if it is invalid.
+/// [`crate::ErrorKind::Usage`] if there is no such map or file, or if the map is invalid.
 pub(in crate::cli) fn load(name: &str) -> Result<SharedMap> {
     if let Some(map) = presets::named(name) {
         return Ok(map);
@@ -34,7 +34,7 @@ pub(in crate::cli) fn unknown(name: &str) -> Error {
         .hint("run `wa formats` to list the built-in maps")
 }
 
-/// Returns a time zone.
+/// Returns the time zone with an IANA name.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] if there is no time zone with this name.

@@ -55,10 +55,10 @@ const GROUPS: [Group; 8] = [
     Group { title: "Setup", file: "commands-setup.md", commands: &["init", "config", "completions", "man"] },
 ];
 
-/// The page of the reports that read events.
+/// The page of [`EVENT_REPORTS`].
 const EVENT_REPORTS_PAGE: &str = "commands-report-events.md";
 
-/// The reports on events and on calendar time. They have a separate page.
+/// Reports on a separate page: those on events or calendar time, and the list of sessions.
 const EVENT_REPORTS: [&str; 8] =
     ["performance", "heatmap", "retention", "conversations", "funnel", "goals", "paths", "sessions"];
 
@@ -116,7 +116,7 @@ fn group_page(command: &Command, group: &Group) -> String {
     text
 }
 
-/// Returns the page of the reports that read events.
+/// Returns the page of [`EVENT_REPORTS`].
 fn event_reports_page(command: &Command) -> String {
     let mut text = format!("# Commands: more reports\n\n{GENERATED}\n");
     text.push_str(

@@ -26,8 +26,8 @@ pub(crate) struct Args {
     session_id: Vec<String>,
 
     /// Read identifiers from standard input, one per line: user=ID, anonymous-id=ID, email=EMAIL or
-    /// session-id=ID. Lines that start with # are skipped. Unlike flags, they do not show up in
-    /// process lists or shell history
+    /// session-id=ID. Lines that start with # are skipped. Process lists and the shell history do
+    /// not show them, unlike flags
     #[arg(long, help_heading = "Selection")]
     pub(crate) stdin: bool,
 }

@@ -114,7 +114,7 @@ pub(in crate::cli) enum Limit {
 }
 
 impl Limit {
-    /// Returns the largest number of rows; `None` for all.
+    /// Returns the maximum number of rows; `None` for all.
     pub(in crate::cli) fn rows(self) -> Option<usize> {
         match self {
             Limit::All => None,

@@ -70,7 +70,7 @@ impl AsOf {
         match self {
             AsOf::Today => today,
             AsOf::Yesterday => today.plus(-1),
-            // Ingest accepts events up to a day in the future, which do not change today.
+            // Ingest accepts events up to a day in the future. `latest` is never after today.
             AsOf::Latest => latest.unwrap_or(today).min(today),
             AsOf::Day(day) => day,
         }
@@ -103,7 +103,7 @@ pub(in crate::cli) enum Window {
     Last { days: u32, as_of: AsOf },
     /// The days `from` to `to`, both included.
     Between { from: AsOf, to: AsOf },
-    /// The first `days` days from `from` on.
+    /// The `days` days that begin with `from`.
     First { from: AsOf, days: u32 },
 }
 

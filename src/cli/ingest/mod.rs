@@ -22,11 +22,11 @@ use crate::time::{Clock, Zone};
 /// A map reads logs in another format. It is detected from the first records of each file, or named
 /// by --map; `wa formats` lists the built-in maps.
 ///
-/// No event is stored twice, so the command can run every night over the whole folder. An
-/// invalid line is rejected, counted, and stored with its reason. The ingest summary at the end
-/// counts the outcomes of all events. With --quiet, it is printed only after an error or if lines
-/// were newly rejected. Rejected lines leave the exit status at 0. If all lines are rejected, it is
-/// 4, and the output describes the lines.
+/// No event is stored twice, so the command can run every night over the whole folder. An invalid
+/// line is rejected, counted, and stored with its reason. The ingest summary at the end counts the
+/// outcomes of all events. With --quiet, it is printed only after an error or if lines were newly
+/// rejected. Rejected lines do not change the exit status. Only if all lines are rejected, it is 4,
+/// and the output describes the lines.
 ///
 /// The first ingest creates the store and writes its settings, including --ip, --geoip and
 /// --memory, to wa.toml.
@@ -40,7 +40,7 @@ Examples:
   zcat access.gz | wa ingest - --chatbot shop
       ingest standard input, whose lines have no chatbot_id
   wa ingest export.csv --map my.toml --chatbot shop
-      ingest a log in a custom format, which a custom map reads
+      ingest a log in another format, with a custom map
   wa ingest new.ndjson --max-rejects 100 --format json
       commit nothing if more than 100 lines are rejected; print JSON")]
 pub struct Args {
@@ -118,19 +118,19 @@ pub struct Options {
     pub map: Option<SharedMap>,
     /// The zone of times without an offset.
     pub timezone: Option<Zone>,
-    /// Read files even if they are unchanged.
+    /// Whether to read files even if they are unchanged.
     pub force: bool,
-    /// Commit once, at the end.
+    /// Whether to commit once, at the end.
     pub atomic: bool,
-    /// Print the time per stage.
+    /// Whether to print the time per stage.
     pub profile: bool,
     /// The maximum number of rejected lines.
     pub max_rejects: Option<u64>,
-    /// How long to wait for another writer.
+    /// The maximum wait for another writer.
     pub lock_timeout: Duration,
     /// Format of the ingest summary.
     pub format: SummaryFormat,
-    /// The user gave a format, so the summary is printed even with `--quiet`.
+    /// Whether the user gave a format. The summary is then printed even with `--quiet`.
     pub format_given: bool,
 }
 

@@ -210,7 +210,7 @@ pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
 pub fn folder_warnings(folders: &[FolderWithoutLogs], printer: &Printer) {
     for folder in folders {
         let other = folder.other_file.as_ref().map(|other| {
-            // It may be a log that logrotate has renamed. Such names are not recognized.
+            // The file may be a log that logrotate has renamed so that its name is not recognized.
             printer.needs_attention();
             format!("; name other files, such as {}, or match them by a glob", other.display())
         });

@@ -90,7 +90,7 @@ mod tests {
     use crate::progress::Progress;
 
     #[test]
-    fn phase_has_its_own_bytes_and_the_progress_before_it_continues() {
+    fn phase_is_counted_separately_and_earlier_progress_continues() {
         let bar = Bar { command: "ingest", bar: ProgressBar::hidden(), before_phase: Mutex::default() };
         let shown = || (bar.bar.message(), bar.bar.position(), bar.bar.length());
         bar.set_total(100);

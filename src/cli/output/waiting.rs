@@ -15,7 +15,8 @@ use crate::time::{Micros, SECOND, format_utc};
 /// The wait after which a line is printed if standard error is not a terminal.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 
-/// Shows the wait for another writer: two lines on a terminal until it ends, one note elsewhere.
+/// Shows the wait for another writer: two lines on a terminal until the wait ends, one note
+/// elsewhere.
 pub(super) struct WaitNotice {
     quiet: bool,
     bars: Option<MultiProgress>,

@@ -81,7 +81,7 @@ impl Args {
     }
 }
 
-/// The report as JSON.
+/// The JSON form of the report.
 #[derive(Serialize)]
 struct Json<'a> {
     lines: u64,
@@ -114,7 +114,9 @@ pub(super) fn run(
     printer.change_summary(&text, as_json, "retry")?;
     let unreadable: u64 = report.unreadable.values().sum();
     if unreadable > 0 {
-        printer.note("lines that cannot be read from the store are read from their files: wa ingest FILE");
+        printer.note(
+            "to ingest the lines that the store cannot provide, ingest their files again: wa ingest FILE",
+        );
     }
     report.ingest.failure.map_or(Ok(()), Err)
 }
@@ -130,7 +132,7 @@ fn json(report: &RetryReport) -> Result<String> {
     crate::render::json(&json, "summary")
 }
 
-/// Returns the outcome of the lines.
+/// Returns the outcomes of the lines as text.
 fn lines(report: &RetryReport) -> String {
     let mut text = format!(
         "{} of {} no longer rejected\n",

@@ -71,7 +71,7 @@ pub(in crate::cli) struct Options {
     /// The file; `None` for standard output.
     output: Option<PathBuf>,
     window: Window,
-    /// Whether the window is the only one.
+    /// Whether the page offers no other window.
     is_fixed: bool,
     moment: Moment,
     chatbots: Vec<String>,
@@ -146,7 +146,7 @@ pub(in crate::cli) fn run(options: &Options, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-/// Returns the windows and the request for a state of the store.
+/// Returns the windows and the request for a snapshot of the store.
 fn resolve(options: &Options, snapshot: &Snapshot) -> Result<DashboardOptions> {
     let today = snapshot.zone().day(options.clock.now);
     let (from, to) = options.window.resolve(today, snapshot.days().map(|(_, last)| last))?;
@@ -165,7 +165,7 @@ fn resolve(options: &Options, snapshot: &Snapshot) -> Result<DashboardOptions> {
     Ok(DashboardOptions::new(request, &lengths, options.condition_texts.clone()))
 }
 
-/// Replaces a file by a rename, so that a reader sees the old or the new one. The new file has the
+/// Replaces a file by a rename: a reader sees either the old or the new file. The new file has the
 /// permissions of the old one, and a link to a file stays a link. A device or a pipe is written
 /// directly.
 fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -187,7 +187,7 @@ fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
         std::fs::rename(&temporary, &target)
     };
     write().map_err(|error| {
-        // The error of the write matters, not that of the removal.
+        // If the removal fails too, only the error of the write is reported.
         let _ = std::fs::remove_file(&temporary);
         failed(error)
     })

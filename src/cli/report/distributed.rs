@@ -1,5 +1,5 @@
-//! A report that tasks on many machines compute: the driver. It reads the arguments of `wa report`,
-//! names the files that tasks read, and renders the answer that follows from their results.
+//! The driver of a report that tasks on many machines compute. It reads the arguments of `wa
+//! report`, lists the files that tasks read, and renders the answer from their results.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,10 +42,10 @@ impl DistributedReport {
         let clock = cli.clock();
         let globals = Globals::new(cli.globals, clock);
         let Command::Report(args) = cli.command else {
-            return Err(Error::usage("the arguments are not those of `wa report`"));
+            return Err(Error::usage("only `wa report` runs as tasks"));
         };
         let options = args.validate(&globals)?;
-        // Tasks run in other folders.
+        // Tasks run in other folders, so the path must be absolute.
         let store = std::path::absolute(&options.store).map_err(|e| Error::io("find", &options.store, e))?;
         let snapshot = Store::new(&store).snapshot()?;
         let window = resolve(options.window, &snapshot, snapshot.zone().day(clock.now))?;
@@ -55,8 +55,8 @@ impl DistributedReport {
         let (Some(parts), None) = (parts, unsupported) else {
             let name = request.kind.name();
             let what = unsupported.map_or_else(|| format!("`{name}`"), |flag| format!("{flag} of `{name}`"));
-            return Err(Error::usage(format!("a cluster does not compute {what}"))
-                .hint(format!("run `wa report {name}` where the store is mounted")));
+            return Err(Error::usage(format!("tasks cannot compute {what}"))
+                .hint(format!("run `wa report {name}` on a machine that can read the store")));
         };
         report::check_chatbots(&snapshot, &request.query.chatbots)?;
         Ok(DistributedReport { store, snapshot, request, parts, results: Vec::new() })
@@ -90,7 +90,7 @@ impl DistributedReport {
     /// Adds a result of a task.
     ///
     /// # Errors
-    /// Fails if it cannot be read.
+    /// Fails if the result cannot be decoded.
     pub fn add(&mut self, json: &[u8]) -> Result<()> {
         self.results.push(read_result(json)?);
         Ok(())

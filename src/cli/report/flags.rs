@@ -104,7 +104,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   wa report active --as-of latest
-      count sessions with an event within the session timeout before the newest event")]
+      count the sessions that were active at the time of the newest event")]
     Active {
         #[command(flatten)]
         scope: ScopeArgs,
@@ -244,13 +244,13 @@ Examples:
         limit: Option<Limit>,
     },
 
-    /// Show how many new visitors came back, by the period when they were first seen
+    /// Show how many new visitors came back, by the period in which they were first seen
     #[command(after_help = "\
 Examples:
   wa report retention --interval month
       show the share of each month's new visitors that came back in later months
   wa report retention --return message_sent --unbounded
-      show who sent a message in a week or later")]
+      show the share that sent a message in a week or any later one")]
     Retention {
         #[command(flatten)]
         common: CommonArgs,
@@ -260,10 +260,10 @@ Examples:
         fail: FailArgs,
         #[command(flatten)]
         values: ValuesArgs,
-        /// Length of the periods: day, week or month. Without a window: 14 days, 84 days, 365 days
+        /// Length of the periods: day, week or month. It sets the default of --days: 14, 84 or 365
         #[arg(long, value_enum, hide_possible_values = true, value_name = "PERIOD", default_value_t)]
         interval: CohortInterval,
-        /// Count visitors that came back in a period or any later one
+        /// Count visitors for a period if they came back in it or in any later one
         #[arg(long)]
         unbounded: bool,
         /// Count only sessions with this event as returns
@@ -295,7 +295,7 @@ Examples:
   wa report paths --pages --start-at /pricing
       show the pages that visitors view after the prices
   wa report paths --end-at message_sent
-      show what happens before the first message")]
+      show the events before the first message")]
     Paths {
         #[command(flatten)]
         common: CommonArgs,
@@ -314,11 +314,11 @@ Examples:
     #[command(after_help = "\
 Examples:
   wa report funnel
-      show the way from the loaded widget to the rating
+      show the default steps, from the loaded widget to the rating
   wa report funnel checkout --unit visitor --within 3d
       show a funnel of wa.toml, for visitors within three days
   wa report funnel --step 'page_viewed where page_url~/pricing' --step form_sent
-      show how many viewed the prices and then sent a form")]
+      show how many sessions viewed the prices and then sent a form")]
     Funnel {
         #[command(flatten)]
         common: CommonArgs,
@@ -370,7 +370,7 @@ impl From<Metric> for HeatmapMetric {
     }
 }
 
-/// A length of periods, by its name on the command line.
+/// The length of the periods of `retention`, by its name on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum CohortInterval {
     Day,

@@ -295,7 +295,7 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         printer.note("sessions are not included; use `wa report sessions --format csv`");
     }
     for warning in &computed.undecided {
-        // An alarm that cannot fire must not be silent with `--quiet`.
+        // A condition that cannot be evaluated must be reported even with `--quiet`.
         printer.needs_attention();
         printer.warn(warning);
     }
@@ -333,7 +333,7 @@ fn request(options: &Options, snapshot: &Snapshot, window: report::Window) -> Re
             Some(Limit::First(rows)) => Some(rows),
         },
         lists_all: options.lists_all(),
-        // A table of metrics has no place for a list of sessions.
+        // The CSV of `all` has one row per metric, so it cannot contain a list of sessions.
         with_sessions: options.format != Format::Csv,
         by_chatbot: options.by_chatbot,
         page: options.page,

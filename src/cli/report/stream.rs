@@ -21,9 +21,9 @@ pub(super) fn sessions(options: &Options, printer: &Printer) -> Result<Vec<Strin
         let window = resolve(options.window, snapshot, snapshot.zone().day(options.clock.now))?;
         let mut request = request(options, snapshot, window);
         let names = report::resolve_fields(snapshot, &mut request)?;
-        // This request, for one session, returns the notes.
+        // This request for one session provides the notes.
         let first = report::run(snapshot, &ReportRequest { limit: Some(1), ..request.clone() })?;
-        // As long as nothing is printed, the report can start over from a newer state.
+        // As long as nothing is printed, the report can start over from a newer snapshot.
         let mut printed = false;
         match print(options, snapshot, printer, &request, &mut printed) {
             Err(error) if printed && error.is_missing_file() => {
@@ -48,7 +48,7 @@ fn print(
     let days = request.has_window.then_some((window.from, window.to));
     let days: BTreeSet<Day> = snapshot.files_in(Table::Sessions, days).iter().map(|file| file.day).collect();
     let snapshot = snapshot.pin_files(Table::Sessions, days.first().copied().zip(days.last().copied()))?;
-    // Without sessions, an empty day gives the header.
+    // Without sessions, the report on an empty day provides the header.
     let empty = days.is_empty().then_some(window.from);
     for day in days.into_iter().rev().chain(empty) {
         let mut request = request.clone();

@@ -20,7 +20,7 @@ Examples:
   wa config
       show a table
   wa config --format json
-      show the settings to a program")]
+      print the settings for a program")]
 pub(in crate::cli) struct Args {
     /// Output format: table or json
     #[arg(long, value_enum, hide_possible_values = true, value_name = "FORMAT", default_value_t)]

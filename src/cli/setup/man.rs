@@ -47,7 +47,8 @@ fn write_pages(command: &clap::Command, name: &str, dir: &Path) -> Result<usize>
     Ok(pages)
 }
 
-/// Adds what clap_mangen omits: the values of options in the synopsis, and a heading for examples.
+/// Adds parts that clap_mangen omits: the values of options in the synopsis, and a heading for
+/// examples.
 fn fix_synopsis(page: &str, command: &clap::Command) -> String {
     let mut page = page.replace("\n.SH EXTRA\nExamples:\n", "\n.SH EXAMPLES\n");
     for option in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {

@@ -49,7 +49,7 @@ function card(title, options, ...children) {
     children);
 }
 
-// A placeholder for a chart or list without data: what is missing, and how to get it.
+// Returns a placeholder for a chart or list without data: a title, and a hint on how to get data.
 function empty(title, hint) {
   return el('div', { class: 'empty-state' }, el('p', { class: 'empty-title' }, title), el('p', {}, hint));
 }

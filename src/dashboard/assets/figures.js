@@ -14,7 +14,7 @@ const MORE_FIGURES = [
   'error_count', 'bot_sessions_excluded',
 ];
 
-// Returns the change of a figure, and a sentence that explains it.
+// Returns the change of a figure, and its previous value.
 function change(found) {
   if (found.previous === null || found.previous === undefined) {
     return el('span', { class: 'change' }, 'no previous figure');

@@ -38,7 +38,8 @@ function list(group, title, missing) {
 
 const NO_SESSIONS = ['No sessions', 'No session started in this period. Choose a longer one, or ingest newer logs with wa ingest.'];
 
-// Returns the hint for a list whose only value is `unknown` or the like; null for other lists.
+// Returns the hint for a list whose only value stands for missing values, such as `unknown`; null
+// for other lists.
 function unknownOnly(group, names, title, hint) {
   const known = group.rows.some((row) => !names.includes(row.names[0]));
   return known || !group.rows.length ? null : el('div', {}, empty(title, hint), behind(title, group, {}));

@@ -65,7 +65,7 @@ function drawView(data, state) {
     `${longDay(from)} to ${longDay(to)}${partial ? ', the last day is not over' : ''} · compared with ${longDay(previousFrom)} to ${longDay(previousTo)} · ${data.zone}`;
   document.title = `${scopeName(data, state.scope)} · Chat widget analytics`;
   const others = data.otherCount
-    ? el('p', { class: 'facts' }, `${plural(data.otherCount, 'more chatbot')} without a view of their own, included in All chatbots: ${data.others.join(', ')}${data.otherCount > data.others.length ? ', …' : ''}. Use wa dashboard --chatbot ID.`) : null;
+    ? el('p', { class: 'facts' }, `${plural(data.otherCount, 'more chatbot')} without separate views, included in All chatbots: ${data.others.join(', ')}${data.otherCount > data.others.length ? ', …' : ''}. Use wa dashboard --chatbot ID.`) : null;
   document.getElementById('view').replaceChildren(...[
     banners(data, view),
     ...figures(view, data, state),

@@ -4,7 +4,7 @@ const CHART_HEIGHT = 260;
 // The width of A4 without its margins, in CSS pixels.
 const PRINT_WIDTH = 700;
 
-// Draws the shown chart at a width; at that of its place if there is none.
+// Draws the shown chart at a width, or without one at the width of its container.
 let redraw = () => {};
 
 // Returns the path commands for the points of a series.

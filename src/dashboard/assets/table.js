@@ -48,7 +48,8 @@ function groupCsv(group) {
   return [columns.map((column) => column.key), ...group.rows.map(cells), ...rest];
 }
 
-// Returns a table of a group. With `limit`, it shows that many rows and a button that expands it.
+// Returns a table of a group. With `limit`, the table shows that many rows, and a button that shows
+// all rows.
 function groupTable(group, options) {
   const columns = groupColumns(group).filter((column) => !(options.omit || []).includes(column.key));
   const state = { sort: null, descending: true, search: '', expanded: !options.limit };

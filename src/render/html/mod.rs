@@ -1,8 +1,8 @@
 //! Writes layouts as HTML.
 //!
 //! A document is one file that loads nothing: its content security policy allows only the inline
-//! style and script whose hashes it names. The templates escape all texts, unless they are marked
-//! as safe: parts that a template made, style, script and base64.
+//! style and script whose hashes it names. The templates escape all texts except those that are
+//! marked as safe: the output of templates, style, script and base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -55,7 +55,7 @@ impl Document<'_> {
     }
 }
 
-/// Fills a template. Its name ends with `.html`, so that all texts are escaped.
+/// Fills a template. Its name must end with `.html`: all texts are then escaped.
 ///
 /// # Errors
 /// Fails if the template is invalid.
@@ -67,7 +67,7 @@ pub(crate) fn fill(name: &'static str, template: &'static str, context: minijinj
         .map_err(|e| Error::failed("cannot write the report as HTML").caused_by(e))
 }
 
-/// Returns the hash of an inline script or style, as a content security policy names it.
+/// Returns the hash of an inline script or style, in the notation of content security policies.
 fn hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
@@ -101,7 +101,7 @@ pub(crate) fn layout(layout: &Layout, level: u8) -> Result<String> {
     fill("layout.html", include_str!("layout.html"), context)
 }
 
-/// A section, as the template sees it.
+/// A section as the data of the template.
 #[derive(Serialize)]
 struct SectionView<'a> {
     heading: Option<&'a str>,

@@ -47,8 +47,7 @@ pub(in crate::render) fn layout(answer: &dyn Answer) -> Layout {
     layout
 }
 
-/// Lays out what a report with a matrix compares with the previous period: a matrix of changes, or
-/// the compared rows.
+/// Lays out the comparison of a report with a matrix: a matrix of changes, or the compared rows.
 fn matrix_changes(answer: &dyn Answer) -> Vec<Section> {
     let Some(comparison) = answer.comparison() else { return Vec::new() };
     let Some(changes) = answer.change_matrix() else {
@@ -112,7 +111,7 @@ pub(in crate::render) fn title(name: &str, head: &ReportHead) -> Vec<String> {
     [name, chatbots].into_iter().chain(period).collect()
 }
 
-/// Returns whether a row contains the number of excluded bot sessions, so that the facts need not.
+/// Returns whether a row contains the number of excluded bot sessions. The facts then omit it.
 fn has_bot_row(groups: &[Group<'_>]) -> bool {
     let keys = groups.iter().filter(|group| group.is_single).flat_map(|group| group.metrics);
     keys.into_iter().any(|(key, _)| *key == "bot_sessions_excluded")
@@ -256,18 +255,18 @@ pub(super) fn name_columns(group: &str, keys: &[&str]) -> Vec<Column> {
     keys.iter().map(|key| column(key).drop_priority(name_priority(group, key))).collect()
 }
 
-/// Returns the column of the names with a key.
+/// Returns the column for the names with a key.
 pub(super) fn name_column(key: &str, title: &str) -> Column {
     match key {
         "stat_date" | "started_at" | "start" => Column::time(title),
-        // The end of a URL is the page, that of a host name the site.
+        // Shortened values keep their end: the page of a URL, and the site of a host name.
         "landing_page" | "page_url" | "referrer" | "domain" | "referrer_domain" => Column::path(title),
         "session_id" | "anonymous_id" | "user_id" | "id" | "chatbot_id" => Column::id(title),
         _ => Column::text(title),
     }
 }
 
-/// Returns a name of a row as people read it: times in the time zone of the store.
+/// Formats a name of a row for people: times are in the time zone of the store.
 pub(super) fn name_text(key: &str, name: &str, zone: Zone) -> String {
     match key {
         "started_at" => parse_human(name).map_or(String::new(), |time| format_local_time(time, zone)),
@@ -276,8 +275,8 @@ pub(super) fn name_text(key: &str, name: &str, zone: Zone) -> String {
     }
 }
 
-/// Returns the start of an interval without seconds: `2026-06-01 14:00 +02:00` for an hour, whose
-/// offset tells a repeated hour, and the day for other intervals.
+/// Returns the start of an interval without seconds: `2026-06-01 14:00 +02:00` for an hour, and the
+/// day for other intervals. The offset distinguishes the two occurrences of a repeated hour.
 fn hour_text(start: &str) -> String {
     let Some((day, time)) = start.split_once('T') else { return start.to_owned() };
     let (minutes, offset) = (time.get(..5).unwrap_or(time), time.get(8..).unwrap_or(""));
@@ -287,7 +286,7 @@ fn hour_text(start: &str) -> String {
     }
 }
 
-/// Returns the priority with which the column of a name is dropped. Most names are not dropped.
+/// Returns the drop priority of the column of a name. Most names are not dropped.
 fn name_priority(group: &str, key: &str) -> u8 {
     match (group, key) {
         ("list", "anonymous_id") => 2,

@@ -14,8 +14,8 @@ pub(super) fn fact(broken_down: &BrokenDown) -> String {
     format!("by {}{overlap}", fields.join(" and "))
 }
 
-/// Returns a section for each part of the report. A part of single figures has a row for each
-/// value, and one for the total. A list has its rows for each value.
+/// Returns a section for each group of the report. A group of a single row has one row per value,
+/// and one for the total. A list has all its rows for each value.
 pub(super) fn sections(total: &[Group<'_>], broken_down: &BrokenDown, zone: Zone) -> Vec<Section> {
     let titled = total.len() > 1;
     let mut sections = Vec::new();

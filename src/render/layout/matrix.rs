@@ -116,7 +116,7 @@ pub(super) fn section(matrix: &Matrix) -> Section {
     section
 }
 
-/// Returns the number of a cell as text; empty where the metric does not exist.
+/// Returns the number of a cell as text; empty if the metric is undefined.
 fn cell_number(matrix: &Matrix, row: &MatrixRow, column: usize) -> String {
     let cell = row.cells.get(column).copied().flatten();
     let sign = |value: i64| if matrix.is_change && value > 0 { "+" } else { "" };

@@ -1,7 +1,7 @@
-//! Layouts: answers arranged as sections of columns and rows, to be drawn as text or Markdown.
+//! Layouts: answers as sections of columns and rows, to be written as text, Markdown or HTML.
 //!
-//! - [`answer`] lays out reports, [`comparison`] reports with a previous period, and [`breakdown`]
-//!   reports for each value of a field;
+//! - [`answer`] lays out reports, [`comparison`] comparisons with the previous period, and
+//!   [`breakdown`] reports for each value of a field;
 //! - [`matrix`] lays out a metric by two dimensions, with shading;
 //! - [`sessions`] lays out pages of sessions, and events; [`session_view`] lays out one session
 //!   with its events.
@@ -108,7 +108,7 @@ impl Column {
         Column::new("", ColumnKind::Bar).drop_priority(u8::MAX)
     }
 
-    /// Sets the priority with which the column is dropped.
+    /// Sets the drop priority of the column.
     pub(crate) fn drop_priority(mut self, priority: u8) -> Column {
         self.drop_priority = priority;
         self
@@ -200,7 +200,7 @@ impl Cell {
 pub(crate) enum RowStyle {
     /// An ordinary row.
     Plain,
-    /// A row that matters less: the sum of the other rows, or a row of the previous period only.
+    /// A row of less importance: the sum of the other rows, or a row of the previous period only.
     Faint,
     /// A new row.
     Strong,

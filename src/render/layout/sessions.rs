@@ -55,7 +55,7 @@ pub(super) fn page(page: &SessionPage, zone: Zone) -> Vec<Section> {
             text(session, "chatbot_id"),
         ];
         let started = Cell::Text(local_time(session, "started_at", zone));
-        // The id that `--session-id` finds.
+        // An id that `--session-id` accepts.
         let id = match session.text("session_id") {
             Some(id) => Cell::Text(escape_control(id).into_owned()),
             None => Cell::RowId(text(session, "id")),

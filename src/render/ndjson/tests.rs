@@ -202,7 +202,8 @@ proptest! {
 
 #[test]
 fn export_omits_ids_that_the_map_did_not_read() {
-    // The map reads a part of the session id, and no user: the log's own members stay in `extra`.
+    // The map reads neither the session id nor the user id, so both members of the log are in
+    // `extra`.
     let map =
         "[event]\nevent_name = \"/name\"\ntimestamp = \"/at\"\nanonymous_id = \"/who\"\nevent_id = \"/nr\"\n";
     let map = std::sync::Arc::new(crate::ingest::Map::parse("my.toml", map).unwrap());

@@ -14,7 +14,7 @@ fn evaluate(tables: &MemoryTables, request: &ReportRequest, text: &str) -> crate
     Condition::parse(text).unwrap().evaluate(tables, request, &run(tables, request).unwrap())
 }
 
-/// Sessions in June and in the ten days before. Some write, and some of these get a reply.
+/// Sessions in June and in the ten days before. Some have a message, and some of these a reply.
 fn replies() -> MemoryTables {
     let visit = |at: &str, visitor: &str, names: &[&'static str]| {
         let session = Session { seconds: 60, ..session(at, visitor) };
@@ -50,7 +50,7 @@ fn replies_request(kind: ReportKind) -> ReportRequest {
 #[test]
 fn condition_names_a_figure_of_a_row() {
     for (kind, met) in [
-        // Three sessions wrote, and two of them got a reply.
+        // Three sessions have a message, and two of them a reply.
         (ReportKind::Funnel, "message_received.count = 2"),
         (ReportKind::Funnel, "steps.2.conversion_rate = 66.67"),
         (ReportKind::Funnel, "funnel.steps.message_received.drop_off = 1"),

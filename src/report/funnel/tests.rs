@@ -91,7 +91,7 @@ proptest! {
             best(chains(&events, steps, &limits, &neighbours), &events)
         );
         // In any order, an event passes one of the steps that the chain has not passed yet. All
-        // choices are tried, so a set of steps can pass in several ways.
+        // orders of the steps are tried, since an event can match several steps.
         let mut any = Vec::new();
         for permutation in permutations(steps) {
             let passes = |chain: &[usize], index: usize| {

@@ -65,7 +65,8 @@ fn tables() -> MemoryTables {
         let id = session.session.clone().unwrap();
         let at =
             |seconds: i64, name| Event { time: time(&start) + seconds * SECOND, ..event(&start, &id, name) };
-        // Ids have the order of this list. The log has late events, and events of the same instant.
+        // Ids are in the order of this list. The log has late events, and events of the same
+        // instant.
         tables.events.extend([at(120, "step 3"), at(60, "step 2"), at(0, "step 1"), at(60, "step 1")]);
         tables.events.extend([at(30, "other"), at(130, "step 9")]);
         tables.sessions.push(session);

@@ -24,7 +24,7 @@ fn list(tables: &MemoryTables, query: &EventQuery) -> (Vec<String>, EventListing
 fn limited_list_is_the_start_of_the_full_list() {
     let mut tables = shop();
     let at = |n: usize| format!("2026-06-{:02}T{:02}:{:02}:00Z", 1 + n % 5, n / 5 % 24, n / 7 % 60);
-    // Several events at one instant, and more than are in one frame.
+    // Several events have the same time, and there are more events than fit into one frame.
     tables.events = (0..18_000).map(|n| event(&at(n), "x", if n % 3 == 0 { "a" } else { "b" })).collect();
     for newest_first in [true, false] {
         for names in [vec![], vec!["a".to_owned()]] {
@@ -98,12 +98,12 @@ fn events_are_listed_in_order_and_filtered() {
 }
 
 #[test]
-fn conditions_ask_each_event_and_its_session() {
+fn conditions_apply_to_events_and_their_sessions() {
     let mut tables = MemoryTables::new(vec![
         // A session from the day before the window.
         Session { seconds: 7200, country: Some("DE"), ..session("2026-05-31T23:00:00Z", "long") },
         Session { country: Some("FR"), ..session("2026-06-02T10:00:00Z", "short") },
-        // It has no session id, so its events are found by the visitor's id.
+        // This session has no session id, so its events are found by the visitor's id.
         Session { session: None, country: Some("DE"), ..session("2026-06-03T10:00:00Z", "anna") },
     ]);
     let (long, short) = ("s-long-2026-05-31T23:00:00Z", "s-short-2026-06-02T10:00:00Z");

@@ -64,7 +64,7 @@ fn repeated_hour_is_one_cell_and_skipped_hour_is_empty() {
 }
 
 #[test]
-fn visitor_without_ids_is_its_session() {
+fn session_without_visitor_ids_counts_as_a_visitor() {
     let anonymous = |at: &str, id: &str| Session { session: Some(id.to_owned()), ..session(at, "") };
     let tables = MemoryTables::new(vec![
         anonymous("2026-06-01T10:00:00Z", "s1"),

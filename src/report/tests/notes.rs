@@ -108,7 +108,7 @@ fn window_without_data_notes_days_with_data() {
     let trends = report_json(&shop(), ReportKind::Trends, &query);
     let days = trends["trends"].as_array().unwrap();
     assert!(days.len() == 30 && days.iter().all(|day| day["sessions"] == 0), "{trends}");
-    // For a chatbot, the note has its own days.
+    // For a chatbot, the note has the days of that chatbot.
     let query = Query { chatbots: vec!["docs".to_owned()], ..query };
     let report = summary::summary(&shop(), &query, false).unwrap();
     assert!(report.notes[0].ends_with("there is data on 2026-06-10"), "{:?}", report.notes);

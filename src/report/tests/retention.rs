@@ -181,8 +181,8 @@ fn more_periods_than_can_be_counted_are_a_usage_error() {
 
 #[test]
 fn mean_is_compared_with_the_previous_period() {
-    // Of two visitors of the week of May 18th, one comes back in the next week. The
-    // visitor of June 1st does not.
+    // One of two visitors of the week of May 18th comes back in the next week. The visitor of June
+    // 1st does not.
     let tables = MemoryTables::new(vec![
         session("2026-05-18T10:00:00Z", "anna"),
         session("2026-05-19T10:00:00Z", "ben"),

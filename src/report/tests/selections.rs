@@ -57,7 +57,7 @@ impl LogSession {
         self.events.iter().any(is_met)
     }
 
-    /// Counts events, pruned ones too.
+    /// Counts events, including pruned ones.
     fn count(&self, name: &str) -> usize {
         self.row.count(name) as usize
     }

@@ -149,12 +149,12 @@ fn interval_is_compared_with_the_same_position() {
         session("2026-06-02T10:00:00Z", "b"),
         session("2026-06-08T10:00:00Z", "a"),
     ]);
-    // The five days from Saturday to Wednesday are in two weeks, and those before in one.
+    // The five days from Saturday to Wednesday are in two weeks, and the five days before in one.
     assert_eq!(
         compared(&tables, window("2026-05-30", "2026-06-03"), TrendInterval::Week),
         [json!(["2026-05-25", "kept", 0, 0]), json!(["2026-06-01", "new", 2, 0])]
     );
-    // Those before Tuesday are in two weeks, and the second week has no counterpart.
+    // The four days before Tuesday are in two weeks, and the second week has no counterpart.
     let tuesday = window("2026-06-02", "2026-06-05");
     assert_eq!(compared(&tables, tuesday, TrendInterval::Week), [json!(["2026-06-01", "kept", 1, 0])]);
     let request = ReportRequest { compare: true, ..request(tuesday, TrendInterval::Week) };

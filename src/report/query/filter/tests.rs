@@ -64,7 +64,7 @@ fn properties_and_columns_are_compared() {
         "page_url=pricing",
         "timestamp<1970-01-01T00:00:01Z",
         "city!=",
-        // The same number when read as a float.
+        // The same numbers if they are read as floats.
         "properties.order=1234567890123456788",
         "properties.order=1.2345678901234568e18",
         "user_id=1234567890123456788",
