@@ -30,8 +30,8 @@ impl Batch {
     /// Returns the structs at two addresses; 0 if the caller passes none.
     ///
     /// # Safety
-    /// Each address is 0, or that of a struct of the C data interface, released or not, which
-    /// nothing else accesses while the result exists.
+    /// Each address is 0 or points to a struct of the C data interface, released or not. Nothing
+    /// else accesses the struct while the result exists.
     pub unsafe fn at(array: u64, schema: u64) -> Batch {
         Batch { array: array as usize as *mut ArrowArray, schema: schema as usize as *mut ArrowSchema }
     }

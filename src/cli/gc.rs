@@ -19,13 +19,13 @@ use crate::time::Clock;
 
 /// Prune rows past their retention, merge small files, and remove orphan files
 ///
-/// Events and rejected lines are retained for 90 days, sessions for a year, daily statistics
-/// forever, unless settings or flags say otherwise; today counts as one of the days. Pruned lines
-/// are not stored when they are ingested again.
+/// By default, events and rejected lines are retained for 90 days, sessions for a year, and daily
+/// statistics forever. Today counts as one of the days. Pruned lines are not stored when they are
+/// ingested again.
 ///
-/// Without --yes, gc changes nothing and exits with status 2 if events of today or all rows of a
-/// table would be removed, or if something would be removed and the clock is more than a week later
-/// than both the newest event and the last gc.
+/// Without --yes, gc changes nothing and exits with status 2 if it would remove events of today or
+/// all rows of a table. It does the same if it would remove anything while the clock is more than a
+/// week later than both the newest event and the last gc.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:

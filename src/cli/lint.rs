@@ -26,7 +26,7 @@ use crate::time::Clock;
 /// Check event names and properties, and events against a tracking plan
 ///
 /// Checks the events of logs, or of the store if no log is given. Event names should be snake_case,
-/// in the past tense, and specific; properties should be small, have one type each, and contain no
+/// in the past tense, and specific. Properties should be small, have one type each, and contain no
 /// email addresses, phone numbers or card numbers. A tracking plan has a JSON Schema for the
 /// properties of each event.
 #[derive(clap::Args, Debug)]

@@ -234,7 +234,7 @@ impl Printer {
     /// The kind of the error, for the exit status.
     pub fn finish(&self, outcome: Result<()>) -> Result<(), ErrorKind> {
         if let Some(bars) = &self.bars {
-            // The terminal may be closed, and the run is over anyway.
+            // The terminal may be closed, and the command has ended.
             let _ = bars.clear();
         }
         let mut outcome = outcome;

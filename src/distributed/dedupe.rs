@@ -1,9 +1,9 @@
 //! Finds duplicates among the events of a partition. All events of an event key are in one
 //! partition.
 //!
-//! As in an ingest on one machine, the earliest of several new events with the same key is stored
-//! (the first in the input if times are equal), unless the store already has that event on its date
-//! or on a neighbouring date.
+//! As in an ingest on one machine, the earliest of several new events with the same key is stored,
+//! or the first in the input if times are equal. None is stored if the store already has that event
+//! on its date or on a neighbouring date.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

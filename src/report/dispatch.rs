@@ -457,7 +457,7 @@ const REPORTS_OF_ALL: [ReportKind; 17] = [
 const MANY_CHATBOTS: usize = 100;
 
 /// Runs a function. With `inline`, it runs on one thread, including all parallel work that it
-/// starts: waking other threads would take longer than reading the few rows of each of many
+/// starts. Waking other threads would take longer than reading the few rows of each of many
 /// chatbots.
 fn inline_if<R: Send>(inline: bool, run: impl FnOnce() -> R + Send) -> R {
     match rayon::ThreadPoolBuilder::new().num_threads(1).build() {

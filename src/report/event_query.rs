@@ -358,8 +358,8 @@ impl<'a> EventSearch<'a> {
     }
 
     fn compare(&self, a: &EventPosition, b: &EventPosition) -> Ordering {
-        // Events of two chatbots can have the same id. Frame and row make the order total, which
-        // keeps it the same with and without a limit.
+        // Events of two chatbots can have the same id. Ties are ordered by frame and row, so the
+        // order is the same with and without a limit.
         let order = (a.time, a.id, a.frame, a.row).cmp(&(b.time, b.id, b.frame, b.row));
         if self.query.newest_first { order.reverse() } else { order }
     }

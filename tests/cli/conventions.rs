@@ -77,7 +77,8 @@ fn closed_pipe_is_not_an_error() {
     };
     sandbox.write("log.ndjson", (0..3000).map(line).collect::<String>());
     sandbox.wa("ingest log.ndjson").exits(0);
-    // Each command prints more than a pipe holds; the reader closes the pipe after one byte.
+    // Each command prints more than the buffer of a pipe holds. The reader closes the pipe after
+    // one byte.
     for arguments in [
         "completions bash",
         "export",

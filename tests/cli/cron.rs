@@ -108,7 +108,7 @@ fn folder_without_log_files_is_a_warning() {
         .warns("*.ndjson, *.jsonl, *.json");
     // An empty folder causes no warning.
     sandbox.wa("--quiet ingest logs").exits(0).prints_nothing();
-    // A name given by logrotate, which no pattern for logs matches.
+    // logrotate gives this name, which no pattern for logs matches.
     sandbox.write("logs/widget.ndjson.1", lines(0, 5));
     sandbox.wa("--quiet ingest logs").exits(0).warns("name other files, such as logs/widget.ndjson.1");
     sandbox.wa("--quiet ingest logs/widget*").exits(0).prints_nothing();
@@ -209,7 +209,7 @@ fn documented_crontab_lines_run() {
     let crontab = page.split("```crontab\n").nth(1).unwrap().split("```").next().unwrap();
     let sandbox = Sandbox::new();
     std::fs::create_dir(sandbox.path("bin")).unwrap();
-    // The tests need a fixed clock.
+    // The test needs a fixed clock.
     let script =
         format!("#!/bin/sh\nexec '{}' --now {} \"$@\"\n", env!("CARGO_BIN_EXE_wa"), crate::harness::NOW);
     sandbox.write("bin/wa", script);

@@ -12,7 +12,7 @@ fn with_store() -> Sandbox {
     sandbox
 }
 
-/// Commands that only read the store, with a part of their usual output.
+/// Commands that only read the store, each with an excerpt of its usual output.
 const READERS: [(&str, &str); 8] = [
     ("report summary --as-of latest --format json", "\"total_sessions\": 1"),
     ("report performance --as-of latest", "Performance"),

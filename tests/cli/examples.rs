@@ -2,13 +2,13 @@
 //!
 //! In these pages, a block of `sh` with one `wa` command is followed by a block of `text` with its
 //! output, or a block of `text` begins with the command after a `$`. Blocks of `toml` are the
-//! settings of the page. `UPDATE_DOCS=1` writes the present output into the pages.
+//! settings of the page. `UPDATE_DOCS=1` writes the current output into the pages.
 
 use std::ops::Range;
 
 use crate::harness::{Sandbox, root};
 
-/// The pages, and the least number of examples in each.
+/// The pages, and the minimum number of examples in each.
 const PAGES: [(&str, usize); 10] = [
     ("questions.md", 6),
     ("questions-pages.md", 4),

@@ -35,7 +35,7 @@ fn with_store() -> Sandbox {
     sandbox
 }
 
-/// Changes the manifest and its checksum, as its author could.
+/// Changes the manifest and updates its checksum, as an attacker could.
 fn forge(sandbox: &Sandbox, change: impl FnOnce(&mut Manifest)) {
     let mut file: serde_json::Value = serde_json::from_str(&sandbox.read("wa-store/manifest.json")).unwrap();
     let mut manifest: Manifest = serde_json::from_value(file["manifest"].take()).unwrap();
@@ -77,7 +77,7 @@ fn manifest_path_out_of_the_store_is_rejected_everywhere() {
             forge(&sandbox, |manifest| change(manifest, victim(&sandbox)[variant].clone()));
             let before = contents(&sandbox.path("."));
             // Run every command with the first path. With the other paths, run only the command
-            // that removes most.
+            // that removes the most files.
             let commands = if variant == 0 && number == 0 { &WRITERS[..] } else { &WRITERS[1..2] };
             for command in commands.iter().chain(&READERS) {
                 sandbox.wa(command).exits(1).warns("the manifest names a file that cannot belong to it");
@@ -105,7 +105,7 @@ fn link_in_place_of_the_lock_is_not_followed() {
     }
     assert_eq!(sandbox.read("victim"), "precious");
     assert!(!sandbox.path("gone").exists());
-    // A second name of the same file.
+    // A hard link to the file.
     std::fs::hard_link(sandbox.path("victim"), sandbox.path("wa-store/lock")).unwrap();
     sandbox.wa("gc").exits(1).warns("./wa-store/lock is not the lock of a store");
     assert_eq!(sandbox.read("victim"), "precious");
@@ -218,7 +218,7 @@ fn settings_of_a_foreign_store_read_no_devices() {
     sandbox.wa("ingest new.ndjson").exits(1).warns("huge is not a location database");
     sandbox.write("wa-store/wa.toml", "[privacy]\nkey_file = \"../huge\"\n");
     sandbox.wa("ingest new.ndjson").exits(1).warns("the key file ./wa-store/../huge is damaged");
-    // Only the environment can have a key created, not the settings of a store.
+    // The environment can name a new key file to create; the settings of a store cannot.
     sandbox.write("wa-store/wa.toml", "[privacy]\nkey_file = \"../new-key\"\n");
     let run = sandbox.wa("ingest new.ndjson").exits(2);
     run.warns("the key file ./wa-store/../new-key does not exist").warns("hint: restore it");
@@ -256,7 +256,7 @@ fn pipe_or_device_in_place_of_a_file_does_not_block() {
             sandbox.wa("ingest new.ndjson").exits(1).warns("not a regular file");
         }
     }
-    // The same for a data file.
+    // A pipe in place of a data file does not block either.
     let sandbox = with_store();
     let file = sandbox.wa("files sessions").output();
     let path = sandbox.path(file.trim());
@@ -296,7 +296,7 @@ fn store_that_is_a_dangling_link_is_named() {
         run.warns("the store store is a symbolic link to gone, which does not exist").warns("hint: mount");
     }
     assert!(!sandbox.path("gone").exists());
-    // A link to a store is a store.
+    // A link to a store is used as that store.
     std::fs::remove_file(sandbox.path("store")).unwrap();
     symlink("wa-store", sandbox.path("store")).unwrap();
     sandbox.wa("--store store ingest new.ndjson").exits(0);

@@ -16,8 +16,8 @@ fn line(chatbot: &str, time: &str, more: &str) -> String {
     )
 }
 
-/// Returns a store with half a year of data: an event every tenth day, and rejected lines, on one
-/// day from several runs.
+/// Returns a store with half a year of data: an event every tenth day, and rejected lines. The
+/// rejected lines of one day come from several ingests.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let days = [
@@ -231,7 +231,7 @@ fn retention_flags_override_settings_for_one_run() {
     assert_eq!(rows(&sandbox), 28);
     sandbox.write("wa-store/wa.toml", "[retention]\nevents = \"17w\"\n");
     sandbox.wa("gc").exits(0);
-    // 17 weeks are 119 days, which begin on 15 May.
+    // 17 weeks are the 119 days from 15 May.
     assert_eq!(rows(&sandbox), 24);
     sandbox.wa("gc --keep-events 1y --keep-sessions 1y").exits(0);
     assert_eq!(rows(&sandbox), 24);

@@ -2,8 +2,8 @@
 //!
 //! `tests/data/golden/0.1/` contains a store that version 0.1 wrote from `first.ndjson`, in the
 //! zone Europe/Berlin. `second.ndjson` continues and corrects it: a late event joins a stored
-//! session, a visitor is first seen earlier, one event is a duplicate. The expected figures were
-//! computed by hand from the two logs: see the comments in the tests.
+//! session, a visitor is first seen earlier, and one event is a duplicate. The expected figures
+//! were computed by hand from the two logs: see the comments in the tests.
 
 use std::fs;
 use std::path::Path;

@@ -126,7 +126,7 @@ impl Run {
         self
     }
 
-    /// Checks for exit status 0 and an empty standard error, and returns standard output.
+    /// Checks that the exit status is 0 and standard error is empty. Returns standard output.
     #[track_caller]
     pub fn output(self) -> String {
         let run = self.exits(0);

@@ -122,7 +122,7 @@ fn input_that_is_not_a_log_is_an_error() {
         let sandbox = Sandbox::new();
         sandbox.write(name, bytes);
         sandbox.write("good.log", EVENT);
-        // The error is reported every time, not only the first time.
+        // A second ingest reports the same error.
         for stored in [1, 0] {
             let run = sandbox.wa(&format!("--quiet ingest {name} good.log --format json")).exits(4);
             let run = run.warns(&format!("cannot read {name}: it is {what}")).warns(hint);

@@ -89,7 +89,7 @@ fn thread_limit_reduces_threads_or_is_an_error() {
     assert!(!sandbox.path("wa-store/staging").exists());
     let is_root = std::fs::metadata(sandbox.path(".")).unwrap().uid() == 0;
     if !is_root {
-        // Every process of this user counts, so no limit allows only a few threads.
+        // The limit counts all processes of this user, so it cannot allow only a few threads.
         return;
     }
     assert!(run(50, "ingest log.ndjson"));

@@ -105,7 +105,7 @@ fn other_key_is_an_error_that_says_how_to_share_it() {
     }
     let run = sandbox.wa("--store all merge a").exits(2).warns("different secret keys: all has ");
     run.warns(", a has ").warns("WA_KEY_FILE");
-    // Also between the sources, and for a target without data.
+    // The keys of the sources must also be equal if the target has no data.
     sandbox.wa("--store new merge a b").exits(2).warns("different secret keys: a has ");
     assert!(!sandbox.path("new").exists());
     copy_key(&sandbox, "b/key", "empty");

@@ -205,7 +205,7 @@ fn drafts_read_logs_in_other_formats() {
     };
     let messages = pairs(&[("message_received", 1), ("message_sent", 2)]);
 
-    // Messages in a list of conversations, whose ids are outside of the messages.
+    // Messages in a list of conversations. The id of a conversation is not part of its messages.
     let chat = r#"{"chats":[
         {"id":"c1","visitor":{"id":"v1"},"history":[
             {"type":"chat.msg","msg":"Hello","timestamp":"2026-11-09T10:00:05Z","sender_type":"Visitor"},
@@ -225,7 +225,7 @@ fn drafts_read_logs_in_other_formats() {
     );
     assert_eq!(ingested_by_draft(&sandbox, "messages.csv", 3), messages);
 
-    // Semicolons, with the date and the time in two columns.
+    // Columns separated by semicolons, with the date and the time in two columns.
     sandbox.write(
         "excel.csv",
         "\u{feff}Date;Time of day;Visitor ID;Action;Page\r\n09.11.2026;10:00;V-1;Page view;/a\r\n\
@@ -233,7 +233,7 @@ fn drafts_read_logs_in_other_formats() {
     );
     assert_eq!(ingested_by_draft(&sandbox, "excel.csv", 2), pairs(&[("page_view", 1)]));
 
-    // JSON after a time and a level.
+    // JSON after a time and a log level.
     sandbox.write(
         "app.log",
         "2026-11-09T10:00:00Z INFO [w-1] {\"evt\": \"page view\", \"sid\": \"s1\"}\n\
@@ -251,7 +251,7 @@ fn drafts_read_logs_in_other_formats() {
     sandbox.write("access.log", format!("{}{}", line(1), line(2)));
     assert_eq!(ingested_by_draft(&sandbox, "access.log", 2), pairs(&[("page_view", 2)]));
 
-    // Rows with tabs that have no header.
+    // Rows separated by tabs, without a header.
     let row = |number: u64| {
         format!(
             "69{number:017}\t2026-11-09 10:00:0{number}\thttps://shop.example.com/\tMozilla/5.0 (X11)\t192.0.2.{number}\n"

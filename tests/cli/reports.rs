@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::Sandbox;
 
-/// Returns a store with 25 sessions of one minute on November 9th, one an hour from 00:00 on, and
-/// the last one at 23:30. Each has an error with a distinct name.
+/// Returns a store with 25 sessions of one minute on November 9th: one at each full hour, and the
+/// last one at 23:30. Each has an error with a distinct name.
 fn store() -> Sandbox {
     let sandbox = Sandbox::new();
     let mut log = String::new();
@@ -49,7 +49,7 @@ fn as_of_latest_is_the_time_of_the_newest_event_for_active() {
     let all = sandbox.wa("report all --as-of latest --format json").json();
     assert_eq!(all["active"]["timestamp"], "2026-11-09T23:30:59Z");
     assert_eq!(all["summary"]["to"], "2026-11-09");
-    // The time is never in the future.
+    // The time of the report is never later than the clock.
     let before = store().at("2026-11-09T23:10:00Z");
     let active = before.wa("report active --as-of latest --format json").json();
     assert_eq!(active["timestamp"], "2026-11-09T23:10:00Z");
@@ -67,7 +67,7 @@ fn csv_has_all_sessions_newest_first() {
     let expected: Vec<String> = (0..25).rev().map(|n| format!("s-{n:02}")).collect();
     assert_eq!(ids, expected);
     assert_eq!(sandbox.wa("report sessions --format csv --limit 3").output().lines().count(), 4);
-    // Sessions of several days, some of them excluded, and none.
+    // Sessions of several days, in windows with all, some and none of them.
     sandbox.write(
         "more.ndjson",
         "{\"chatbot_id\":\"docs\",\"session_id\":\"d\",\"event_name\":\"e\",\"timestamp\":\"2026-11-01T10:00:00Z\"}\n",
@@ -83,7 +83,7 @@ fn csv_has_all_sessions_newest_first() {
     assert_eq!(ids("--from 2026-10-01 --to 2026-10-08"), ["session_id"]);
     assert_eq!(ids("--by-chatbot").len(), 27);
     sandbox.wa("report sessions --format csv --chatbot dosc").exits(2).warns("did you mean");
-    // JSON follows an interface with pages of 20 sessions.
+    // JSON has pages of 20 sessions.
     let json = |flags: &str| sandbox.wa(&format!("report sessions --format json {flags}")).json();
     let page = |json: &Value| {
         let sessions = json["sessions"].as_array().unwrap().len();
@@ -228,8 +228,8 @@ fn absurd_response_times_are_ignored_by_all_reports() {
              \"properties\":{{\"response_time_ms\":{ms},\"load_time_ms\":{ms}}}}}\n"
         )
     };
-    // Three of these exceed 2^63 microseconds. The other two have a mean of 30 days minus half a
-    // millisecond, rounded up.
+    // Three of these exceed 2^63 microseconds. The mean of the other two is 30 days minus half a
+    // millisecond, rounded up to 30 days.
     let times = ["9000000000000000", "9000000000000000", "9000000000000000", "2592000000", "2591999999"];
     sandbox.write("log.ndjson", (0..).zip(times).map(|(second, ms)| event(second, ms)).collect::<String>());
     let ingest = sandbox.wa("ingest log.ndjson --format json").json();
@@ -393,7 +393,7 @@ fn invalid_annotation_is_an_error_with_its_line() {
 #[test]
 fn segment_filters_and_breakdown_has_a_row_per_value() {
     let sandbox = store();
-    // Sessions from 20:00 on: 20, 21, 22 and 23 o'clock and the one at 23:30.
+    // The sessions from 20:00 on start at 20:00, 21:00, 22:00, 23:00 and 23:30.
     let segments = "[segments]\nlate = [\"started_at>='2026-11-09 20:00'\"]\n\nevening = [\n  \"city=City 2*\",\n  \"started_at>=2026-11-09T20:00\",\n]\nbad = \"city\"\n";
     sandbox.write("wa-store/wa.toml", segments.replace('\'', ""));
     let summary = |flags: &str| {
@@ -438,7 +438,7 @@ fn matrix_by_value_is_shown_for_three_values_and_the_rest() {
     assert_eq!(headings("--limit 1"), ["City 0 · █ 1", "(other) · ▒ 1  █ 2"]);
     assert_eq!(headings("--limit all").len(), 25);
     let all = sandbox.wa("report heatmap --as-of latest --by city --format json").json();
-    // JSON has the default of all other reports.
+    // In JSON, the default number of groups is that of all other reports.
     assert_eq!(all["groups"].as_array().unwrap().len(), 11);
     let csv = sandbox.wa("report heatmap --as-of latest --by city --limit 2 --format csv").output();
     assert_eq!(csv.lines().count(), 1 + 3 * 168);
@@ -488,7 +488,7 @@ fn trends_by_interval_has_a_row_for_every_hour_week_and_month() {
     assert_eq!(trends(days).json()["trends"][0]["stat_date"], "2026-10-25");
     trends("--interval week --compare").exits(0).says("compared with");
     trends("--interval year").exits(2).warns("invalid value 'year'");
-    // Groups have the same rows.
+    // The trends of a group have the same rows.
     let by = trends(&format!("{month} --by chatbot_id --format json")).json();
     assert_eq!(by["groups"][0]["trends"], months["trends"]);
 }

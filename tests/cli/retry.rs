@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::harness::{Sandbox, root};
 
-/// The events of a store, with their ids, without the times of the ingest.
+/// Returns the events of a store with their ids, without the ingest times.
 fn events(sandbox: &Sandbox, store: &str) -> Vec<String> {
     let flags = "events --from 2020-01-01 --order oldest --format ndjson --limit all";
     let output = sandbox.wa(&format!("--store {store} {flags}")).output();
@@ -21,7 +21,7 @@ fn events(sandbox: &Sandbox, store: &str) -> Vec<String> {
     lines
 }
 
-/// Retries, and checks that ingesting the log again then changes nothing.
+/// Retries the rejected lines, and checks that another ingest of the log then changes nothing.
 fn retry(sandbox: &Sandbox, flags: &str, again: &str) -> Value {
     let summary = sandbox.wa(&format!("rejects --retry --format json {flags}")).json();
     let before = events(sandbox, "wa-store");
@@ -40,7 +40,8 @@ fn retried_lines_have_the_ids_of_their_log() {
     let line = |session: &str, name: &str| {
         format!(r#"{{"session_id":"{session}","event_name":"{name}","timestamp":"2026-11-09T10:00:00Z"}}"#)
     };
-    // Lines without an id: one three times, one with white space around it, two in one line.
+    // Lines without an id: one occurs three times, one has white space around it, and two share a
+    // line.
     let (a, b, c) = (line("s", "a"), line("s", "b"), line("t", "c"));
     let log = format!("{a}\n  {a}\n{a}\n{b}\n{c} {b}\n{a}\n");
     sandbox.write("a.ndjson", log);
@@ -63,8 +64,8 @@ fn lines_of_several_ingests_have_the_ids_of_their_log() {
     let sandbox = Sandbox::new();
     let line = r#"{"session_id":"s","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
     let other = line.replace("\"a\"", "\"b\"");
-    // The same event with other white space around it is another rejected line. Between both, the
-    // lines of another file are rejected.
+    // The same event with other white space around it is another rejected line. The rejected lines
+    // of another file are stored between these two.
     sandbox.write("a.ndjson", format!("{line}\n"));
     sandbox.write("b.ndjson", format!("{other}\n"));
     sandbox.wa("ingest a.ndjson").exits(4);

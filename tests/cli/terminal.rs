@@ -1,6 +1,6 @@
-//! Commands on a terminal of 80 columns: what remains on the screen.
+//! The screen after commands on a terminal of 80 columns.
 //!
-//! `script` of util-linux provides the terminal. Systems without it skip these tests.
+//! `script` of util-linux provides the terminal. Without `script`, these tests do nothing.
 #![cfg(target_os = "linux")]
 
 use std::process::Stdio;
@@ -86,12 +86,12 @@ fn terminal_output(sandbox: &Sandbox, arguments: &str) -> Option<String> {
     output_at_width(sandbox, arguments, Screen::WIDTH)
 }
 
-/// Does the same as [`terminal_output`] on a terminal of any width.
+/// Runs `wa` on a terminal of the given width and returns everything it wrote.
 fn output_at_width(sandbox: &Sandbox, arguments: &str, width: usize) -> Option<String> {
     output_with_status(sandbox, arguments, width, 0)
 }
 
-/// Does the same for a command that exits with a status.
+/// Runs `wa` on a terminal, checks its exit status and returns everything it wrote.
 fn output_with_status(sandbox: &Sandbox, arguments: &str, width: usize, status: i32) -> Option<String> {
     let wa = sandbox.command();
     let command = format!(

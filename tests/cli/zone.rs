@@ -2,7 +2,7 @@
 
 use crate::harness::Sandbox;
 
-/// Returns a store in the zone of Tokyo with one session of one event at each time.
+/// Returns a store in the time zone of Tokyo with a session of one event at each of `times`.
 fn tokyo(times: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new().at("2026-11-13T10:00:00Z");
     let line = |time: &&str| {

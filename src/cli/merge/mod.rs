@@ -18,7 +18,7 @@ use crate::time::Clock;
 /// Add whole stores to the store, as if it had ingested all their logs
 ///
 /// The other stores are read and not changed, and can be in use. Merging a store again adds only
-/// what is new. A merge is one commit. All stores need the same secret key, time zone, session
+/// its new rows. A merge is one commit. All stores need the same secret key, time zone, session
 /// timeout and privacy.ip. A target that does not exist is created with the settings and the key of
 /// the first store.
 #[derive(clap::Args, Debug)]

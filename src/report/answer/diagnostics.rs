@@ -9,8 +9,8 @@ use crate::time::Day;
 /// The note on a store without data.
 pub const NO_DATA: &str = "the store has no data yet: run `wa ingest FILES`";
 
-/// Returns the notes on a window: the reason why it is empty, or the age of the data if it ends
-/// more than two days before the window.
+/// Returns the notes on a window: the reason why it is empty, or the age of the newest data if it
+/// is more than two days before the end of the window.
 ///
 /// `is_empty` is set if the answer contains no session. `bots` is the number of bot sessions in the
 /// window.

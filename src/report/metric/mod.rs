@@ -4,8 +4,8 @@
 //! half up, from integer sums: see [`values`].
 //!
 //! - [`totals`] sums sessions by day, [`group_count`] counts them by a text column, [`visits`]
-//!   counts them with their conversations, [`event_counts`] reads the counts of events that a
-//!   session row carries, [`days`] bounds lists of days;
+//!   counts them with their conversations, [`event_counts`] reads the counts of events in a session
+//!   row, [`days`] bounds lists of days;
 //! - [`visitor_shards`] partitions sessions by visitor, [`unique_visitors`] counts distinct and new
 //!   visitors and visitors by session count, [`daily_visitors`] counts the visitors of each day,
 //!   and [`visitors_by_chatbot`] those of each chatbot;

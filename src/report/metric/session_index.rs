@@ -2,8 +2,8 @@
 //!
 //! An event belongs to the session that has the event's key and whose interval, from its first to
 //! its last event, contains the event's time. The index has a hash table for each day on which
-//! sessions started, since most events belong to a session of their own day, whose table fits into
-//! the CPU cache.
+//! sessions started, since most events belong to a session that started on the same day. The table
+//! of a day fits into the CPU cache.
 
 use std::collections::BTreeMap;
 
@@ -254,7 +254,7 @@ pub(crate) struct SessionFinder<'a> {
     chatbots: ChatbotFilter<'a>,
     /// The days whose sessions can have the events, latest first, each with the index of the
     /// session that is tried first. Events are in nearly the same order as sessions, so the next
-    /// session in the vector is a good guess that needs no access to the hash table.
+    /// session in the vector is usually the right one, and the hash table is not needed.
     days: Vec<(&'a DayIndex, u32)>,
     /// The session that was found last, and the tokens of its key. Neighbouring events mostly
     /// belong to the same session.

@@ -72,7 +72,7 @@ impl Millis {
     }
 }
 
-/// A count of distinct things. Counts of several rows do not add up.
+/// A count of distinct values. Counts of several rows do not add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Distinct(pub u64);

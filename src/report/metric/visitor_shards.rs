@@ -130,8 +130,8 @@ impl FirstEntries {
     /// Returns the index of the first equal entry. If there is none in the table, returns `absent`
     /// and, if `insert` is set, adds it. `absent` must not be less than an index in the table.
     ///
-    /// Whether an entry is in the table is unpredictable, and a mispredicted branch takes longer
-    /// than the rest. Empty and found slots therefore take the same path.
+    /// The CPU cannot predict whether an entry is in the table, and a mispredicted branch takes
+    /// longer than the rest. Empty and found slots therefore take the same path.
     #[inline]
     pub fn find(&mut self, entry: ShardEntry, entries: &[ShardEntry], absent: usize, insert: bool) -> usize {
         let mut slot = (entry >> self.shift) as usize;

@@ -41,7 +41,7 @@ pub struct ConversationEvents {
     pub handoff: Vec<EventPattern>,
     /// The events that resolve a conversation; empty if none is defined.
     pub resolution: Vec<EventPattern>,
-    /// The events that carry a rating.
+    /// The events that contain a rating.
     pub rating: Vec<EventPattern>,
 }
 

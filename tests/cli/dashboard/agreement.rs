@@ -6,7 +6,7 @@ use super::decoded::{DecodedGroup, Page};
 use super::{logs, sample};
 use crate::harness::{Run, Sandbox};
 
-/// Checks a value of a page against a number of JSON.
+/// Checks a value of a page against a number of the JSON report.
 fn assert_value(at: &str, value: Option<i64>, factor: i64, expected: &Value) {
     let hundredths = expected.as_f64().map(|number| (number * 100.0).round() as i64);
     assert_eq!(value.map(|value| value * factor), hundredths, "{at}: {expected}");
@@ -32,7 +32,7 @@ fn assert_group(at: &str, group: &DecodedGroup, expected: &Value) {
     let single = std::slice::from_ref(expected);
     let expected_rows = if group.is_single { single } else { expected.as_array().expect(at).as_slice() };
     assert_eq!(group.rows.len(), expected_rows.len(), "{at}");
-    // Rows are hidden only in full lists.
+    // Only a list with the maximum of 25 rows may hide others.
     assert!(group.hidden == 0 || group.rows.len() == 25, "{at}");
     for ((names, values), row) in group.rows.iter().zip(expected_rows) {
         for (key, name) in group.names.iter().zip(names) {
@@ -45,7 +45,7 @@ fn assert_group(at: &str, group: &DecodedGroup, expected: &Value) {
     }
 }
 
-/// Checks a comparison against the one of JSON.
+/// Checks a comparison against that of the JSON report.
 fn assert_comparison(page: &Page, at: &str, group: &DecodedGroup, expected: &Value) {
     let previous = group.previous.as_ref().expect(at);
     if group.is_single {
@@ -128,7 +128,7 @@ fn assert_agreement(sandbox: &Sandbox, page: &Page, options: &[&str]) -> usize {
                         continue;
                     }
                     let answer = &all[name];
-                    // The main figures of conversations are in the report itself.
+                    // JSON has the main figures of conversations at the top level.
                     let is_flat = name == "conversations" && group.name == "conversations";
                     let at = format!("{at}: {}", group.name);
                     assert_group(&at, &group, if is_flat { answer } else { &answer[&group.name] });
@@ -172,7 +172,7 @@ fn figures_of_many_chatbots_over_two_years_equal_those_of_reports() {
     assert!(page.parts().contains(&"goals".to_owned()));
     let checked = assert_agreement(&sandbox, &page, &[]);
     assert!(checked > 40_000, "{checked} rows");
-    // The same holds for a page with a filter and with bots.
+    // A page with a filter and bot sessions agrees as well.
     let options = ["--where", "country_code=DE|AT", "--include-bots"];
     let arguments = ["dashboard", "--days", "30", "--chatbot", "bot-00", "--chatbot", "bot-01"];
     let page = Page::new(&sandbox.run(arguments.iter().chain(&options)).exits(0).stdout);

@@ -26,16 +26,16 @@ pub struct DecodedGroup {
     pub is_single: bool,
     /// The keys of the names.
     pub names: Vec<String>,
-    /// The keys of the values, and the factors by which they are stored.
+    /// The keys of the values. Stored values times their factor are hundredths.
     pub metrics: Vec<(String, i64)>,
     pub rows: Vec<(Vec<String>, Vec<Option<i64>>)>,
     /// The number of rows that are not shown.
     pub hidden: u64,
-    /// The previous values and the changes in hundredths of a percent of a single row.
+    /// For a single row: the previous values, and the changes in hundredths of a percent.
     pub previous: Option<Value>,
 }
 
-/// Returns the text between two others.
+/// Returns the text between `start` and `end`.
 pub fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let rest = text.split_once(start).unwrap_or_else(|| panic!("no {start}")).1;
     rest.split_once(end).unwrap_or_else(|| panic!("no {end}")).0
@@ -136,7 +136,7 @@ impl Page {
         schemas.iter().enumerate().map(group).collect()
     }
 
-    /// Returns a figure of a single row.
+    /// Returns a value of the group that has a single row.
     pub fn figure(&self, scope: usize, window: usize, part: &str, key: &str) -> Option<i64> {
         let groups = self.groups(scope, window, self.part(part));
         let group = groups.iter().find(|group| group.is_single).unwrap();

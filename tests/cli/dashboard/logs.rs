@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// A sequence of numbers, the same in each run.
+/// A generator of pseudo-random numbers, the same in each run.
 pub struct Numbers(u64);
 
 impl Numbers {
@@ -29,8 +29,8 @@ const EVENTS: [&str; 8] = [
     "custom_event",
 ];
 
-/// Returns a log of several chatbots over the days up to 2026-11-09. Visitors return, some sessions
-/// have no visitor id, and some are of bots.
+/// Returns a log of several chatbots over the days up to 2026-11-09. Visitors return. Some sessions
+/// have no visitor id, and some are bot sessions.
 pub fn busy(chatbots: u64, days: u64, sessions: u64) -> String {
     let mut numbers = Numbers::new();
     let mut log = String::new();
