@@ -28,7 +28,7 @@ def create(folder, toml='timezone = "Europe/Berlin"\n'):
 
 
 def wa(store, *arguments, now=NOW):
-    """Runs `wa`, and returns its output. Some rejected lines are no error."""
+    """Runs `wa`, and returns its output. Rejected lines are not a failure."""
     time = __import__("datetime").datetime.fromtimestamp(now / 1e6, __import__("datetime").timezone.utc)
     command = [WA, "--now", time.strftime("%Y-%m-%dT%H:%M:%SZ"), "--store", store, *arguments]
     result = subprocess.run(command, capture_output=True, text=True)

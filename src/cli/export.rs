@@ -138,7 +138,7 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         }
     })?;
     if printer.is_pipe_closed() {
-        // The counts are incomplete, and no one would read the notes.
+        // The reader closed the output, and the counts are incomplete, so no notes are printed.
         return outcome.map(|_| ());
     }
     let (stats, written) = outcome.map_err(|error| match error.is_missing_file() {

@@ -2,7 +2,7 @@
 //!
 //! A [`Report`] consists of a [`ReportHead`] (scope: chatbots, days, bot sessions), a body of the
 //! report's own type, notes and, on request, a [`Comparison`] with the previous period. Renderers
-//! see it as an [`Answer`]: groups of rows, without the body's type.
+//! access it as an [`Answer`]: groups of rows, without the body's type.
 //!
 //! - [`rows`] declares rows of dimensions and metrics, and groups them for renderers;
 //! - [`broken_down`] holds the answers for each value of a field;
@@ -209,7 +209,7 @@ impl<B: ReportBody> Report<B> {
     }
 }
 
-/// A report of any kind, as renderers see it.
+/// A report of any kind, in the form that renderers need.
 pub trait Answer: erased_serde::Serialize + Send + Sync {
     /// Returns the report's name on the command line.
     fn name(&self) -> &'static str;
