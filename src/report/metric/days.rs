@@ -8,9 +8,9 @@ use crate::time::Day;
 /// Returns the first and the last day to list, given the first and the last day with data; `None`
 /// for a window in the future without data.
 ///
-/// The list has every day of the window up to today, so a chatbot that stopped shows zeros. Days
-/// after today are listed only up to the last day with data. If days are pruned, the list begins on
-/// the first day with data, since zeros for pruned days would be wrong.
+/// The list has every day of the window up to today, so a chatbot that stopped sending events shows
+/// zeros. Days after today are listed only up to the last day with data. If days are pruned, the
+/// list begins on the first day with data, since zeros for pruned days would be wrong.
 pub(crate) fn listed_days(
     tables: &dyn Tables,
     query: &Query,

@@ -109,8 +109,8 @@ pub(crate) fn count_by_token<'a, C: Count>(
     counts
 }
 
-/// Counts the selected rows of a column by text. Null values are counted under the text `null`, a
-/// parameter. `count` returns the count of a row.
+/// Counts the selected rows of a column by text. Null values are counted under the text that the
+/// parameter `null` names. `count` returns the count of a row.
 pub(crate) fn count_by_text<C: Count>(
     column: &Texts,
     rows: &[u32],
