@@ -1,5 +1,5 @@
-//! Finds words of a set in a text. The time is linear in the length of the text, whatever the words
-//! are.
+//! Finds words of a set in a text. The time is linear in the length of the text, regardless of the
+//! words.
 //!
 //! A word of at least [`MIN_WORD_BYTES`] bytes counts if no letter or digit precedes or follows it.
 //! A shorter word, such as `7`, occurs in ordinary text, so it counts only as a whole value: a
