@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contains_all_its_hashes_and_few_others() {
+    fn filter_contains_its_hashes_and_few_others() {
         let hash = |n: u64| xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes());
         for few in [0, 1, 1000, 5000] {
             let hashes: Vec<u128> = (0..few).map(hash).collect();

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_errors_precede_order() {
+    fn fewer_typing_errors_win_over_order() {
         assert_eq!(nearest("landing", ["lending", "loading", "landings"]), Some("landings"));
         assert_eq!(nearest("citty", ["city_name", "city"]), Some("city"));
     }

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn abbreviation_is_an_offset() {
+    fn abbreviation_names_one_offset() {
         // This is 12:00 local time, given as if it were UTC.
         let noon = parse_human("2026-07-01T12:00:00Z").unwrap();
         for (name, hours) in

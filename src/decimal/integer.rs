@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn fraction_is_described() {
+    fn fraction_sets_rounds_up_and_exact() {
         let parts =
             |number: &str| parse_scaled(number.as_bytes(), 0).map(|n| (n.magnitude, n.rounds_up, n.exact));
         assert_eq!(parts("1920.0"), Some((1920, false, true)));

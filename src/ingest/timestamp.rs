@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn calendar_holds_the_years_1_to_9999() {
+    fn calendar_covers_the_years_1_to_9999() {
         for (time, is_held) in [
             ("0000-12-31T23:59:59.999999Z", false),
             ("0001-01-01T00:00:00Z", true),

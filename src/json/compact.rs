@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn only_line_feeds_between_tokens_are_joined() {
+    fn only_line_feeds_between_tokens_are_replaced() {
         assert_eq!(join_lines("{\n\"a\":\r\n1\n}"), "{ \"a\":\r 1 }");
         // A line feed within a string is invalid JSON and remains.
         assert_eq!(join_lines("[\"a\\\"\nb\",\n1\n2]"), "[\"a\\\"\nb\", 1 2]");

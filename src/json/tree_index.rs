@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn another_record_has_another_index() {
+    fn indexes_are_cleared_between_records() {
         let (mut tree, mut indexes) = (Tree::default(), ObjectIndexes::default());
         for (text, expected) in [(r#"{"a":1,"b":2}"#, Some(2)), (r#"{"b":1}"#, Some(1)), (r#"{"c":1}"#, None)]
         {

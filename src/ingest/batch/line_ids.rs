@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn log_in_order_reads_no_run() {
+    fn ordered_log_reads_no_run() {
         let folder = tempfile::tempdir().unwrap();
         let temp_files = writer(&folder).temp_files();
         let mut ordinals = Ordinals::with_capacity(0);

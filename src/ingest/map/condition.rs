@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn condition_has_a_pointer_and_a_value() {
+    fn condition_is_parsed_into_pointer_and_value() {
         let condition = Condition::parse("!^/a/key=x = b = c").unwrap();
         assert!(condition.negated);
         assert_eq!(condition.pointer, Pointer::parse("^/a/key=x").unwrap());

@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn map_must_fit_half_of_the_records() {
+    fn map_must_match_half_of_the_records() {
         let maps = [map("two", "detect = ['/a', '/b']")];
         let (fits, other) = (r#"{"a":1,"b":1}"#, "broken");
         assert_eq!(detected(&maps, &[fits, other]), "two");
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn two_maps_that_fit_equally_are_both_named() {
+    fn two_maps_that_match_equally_are_both_named() {
         let maps = [map("x", "detect = '/a'"), map("y", "detect = '/b'")];
         assert_eq!(detected(&maps, &[r#"{"a":1,"b":1}"#]), "x or y");
         // More records decide between maps with the same number of conditions.
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn two_maps_that_fit_a_value_within_a_wrapping_are_both_named() {
+    fn two_maps_that_match_a_wrapped_value_are_both_named() {
         let maps = vec![
             map("x", "detect = ['/a', '/x']"),
             map("y", "detect = ['/a', '/y']"),

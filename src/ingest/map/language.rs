@@ -357,7 +357,7 @@ mod tests {
     const EVENT: &str = "[event]\nevent_name = \"/e\"\n";
 
     #[test]
-    fn map_has_all_of_its_parts() {
+    fn map_with_every_key_is_parsed() {
         let map = Map::parse(
             "my.toml",
             r#"

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn memo_has_the_pattern_of_each_name() {
+    fn memo_returns_the_pattern_of_each_name() {
         let names = names(&[("GET *0", "zero_*"), ("GET *", "page")]);
         let mut memo = NameMemo::default();
         // More names than slots.

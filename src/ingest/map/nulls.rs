@@ -1,7 +1,7 @@
 //! The texts that a map reads as null.
 
-/// Returns whether a text is null in every map. Most values are tested. A `match` compares lengths
-/// and machine words, which is faster than a loop over a list of texts.
+/// Returns whether a text is null in every map. Most values of a log are tested, so a `match` is
+/// used: it compares lengths and machine words, which is faster than a loop over texts.
 #[inline]
 fn is_null_text(text: &str) -> bool {
     matches!(

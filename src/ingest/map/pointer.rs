@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointer_has_levels_and_steps() {
+    fn pointer_is_parsed_into_levels_and_steps() {
         let pointer = Pointer::parse("^^/a~1b/~0/key=x=y/*/7/07").unwrap();
         assert_eq!(pointer.up, 2);
         let keys: Vec<&str> = pointer.steps.iter().map(|step| &*step.key).collect();

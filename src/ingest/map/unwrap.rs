@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_place_is_skipped_and_list_yields_its_elements() {
+    fn missing_value_is_skipped_and_list_yields_elements() {
         let record = r#"{"source":{"id":1},"parts":{"list":[{"id":2},{"id":3}]},"empty":[],"nothing":null}"#;
         let found = unwrapped(record, &["/source", "/parts/list/*", "/other", "/empty", "/nothing"]).unwrap();
         assert_eq!(found, [(r#"{"id":1}"#.into(), 2), (r#"{"id":2}"#.into(), 2), (r#"{"id":3}"#.into(), 2)]);

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn log_in_order_makes_no_runs() {
+    fn ordered_log_creates_no_runs() {
         // Busy days, quiet days, and many batches of one day.
         assert_eq!(taken_days(&[(0..3, 50_000), (2..5, 50_000)], false), [false, false]);
         assert_eq!(taken_days(&[(0..90, 2_000), (89..180, 2_000)], false), [false, false]);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn single_events_at_wrong_times_make_no_runs() {
+    fn single_events_at_wrong_times_create_no_runs() {
         // Each batch has an event at the end of the day, and some that are hours late.
         let batch = |n: i64| {
             let start = n * 3_600_000_000;

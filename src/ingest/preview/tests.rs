@@ -64,7 +64,7 @@ fn native_lines_have_columns_names_and_sessions() {
 }
 
 #[test]
-fn lines_and_rows_are_bounded() {
+fn preview_reads_the_given_number_of_records() {
     let lines: Vec<String> = (0..9).map(|n| event("s", &format!("10:00:0{n}Z"), "x", "")).collect();
     let file = of_file("a.ndjson", &lines.join("\n"), |options| options.lines = 4);
     assert_eq!((file.counts.read, file.counts.has_more), (4, true));

@@ -12,7 +12,7 @@ use crate::ingest::map::local_time::TimeRules;
 use crate::time::Zone;
 
 /// For each field, the names of its keys, in lower case and without separators between words. The
-/// first name found is used.
+/// first name that a key has is used.
 const NAMES: [(Field, &[&str]); 22] = {
     use Field::*;
     [
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_fields_by_name_and_value() {
+    fn fields_are_guessed_from_names_and_values() {
         let found = guessed(
             r#"{"Event Type":"chat opened","id":7,"who":{"id":3},"occurred_at":"2026-11-09 10:00:00","visitor":{"id":"v"},
                 "visitorId":"v","session":"s","props":{"a":1},"ip":"192.0.2.1","email":"none","href":"/x"}"#
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn sides_of_a_conversation_are_part_of_the_name() {
+    fn author_of_a_message_is_part_of_the_event_name() {
         let found = guessed(r#"{"type":"TEXT","sentBy":"Agent"}"#);
         assert_eq!(found, [("event_name", "{/type} {/sentBy}".to_owned())]);
         assert_eq!(guessed(r#"{"ActorType":"USER"}"#), [("event_name", "/ActorType".to_owned())]);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn value_decides_what_is_a_time() {
+    fn times_are_recognized_by_their_values() {
         assert_eq!(guessed(r#"{"time":"soon","at":1794214800}"#), [("timestamp", "/at".to_owned())]);
         assert_eq!(guessed(r#"{"time":12,"n":5}"#), []);
         let date = guessed(r#"{"date":"2026-11-09","time":"10:00:00"}"#);

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_have_places_types_counts_and_samples() {
+    fn keys_have_pointers_types_counts_and_samples() {
         let mut keys = Keys::default();
         assert!(keys.add_json(r#"{"a":{"b/c":1},"t":"x","l":[1],"n":null}"#));
         assert!(keys.add_json(r#"{"a":{"b/c":"2"},"t":"x"}"#));

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_are_texts_of_a_pattern() {
+    fn other_lines_get_a_pattern() {
         let shape = of(
             "192.0.2.1 [2026-11-09T10:00:00Z] \"GET /a\" 200\n192.0.2.2 [2026-11-09T10:00:01Z] \"GET /b\" 404",
         );
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn events_in_a_list_have_the_ids_around_them() {
+    fn events_in_a_list_get_the_ids_of_outer_objects() {
         let shape =
             of(r#"{"id":7,"messages":[{"from":"user","at":1794214800},{"from":"bot","at":1794214801}]}"#);
         assert!(shape.skeleton.contains("unwrap = [\"/messages/*\"]"), "{}", shape.skeleton);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_skeleton_is_a_map() {
+    fn every_skeleton_is_a_valid_map() {
         for text in [
             "",
             "{}",

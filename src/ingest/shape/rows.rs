@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn semicolons_are_read_by_a_pattern() {
+    fn rows_with_semicolons_get_a_pattern() {
         let rows = separated(&lines("When;Who says\n1;2\n3;4")).unwrap();
         assert_eq!(rows.columns, ["When", "Who_says"]);
         assert_eq!(rows.pattern.unwrap(), r"^(?<When>[^;]*)[;](?<Who_says>[^;]*)\s*$");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn tabs_need_rows_of_one_width() {
+    fn rows_with_tabs_must_have_the_same_width() {
         assert_eq!(tsv(&lines("a\tb c\n1\t2")).unwrap().columns, ["a", "b_c"]);
         assert_eq!(tsv(&lines("1\t2\n3\t4")).unwrap().columns, ["column1", "column2"]);
         assert!(tsv(&lines("a\tb\nc\nd\ne")).is_none());

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn large_numbers_are_no_times() {
+    fn large_numbers_are_not_times() {
         let is = |sample: &str| is_time(&keys(&[("/a", &[sample])])[0]);
         assert!(is("1794214800") && is("2026-11-09T10:00:00Z"));
         assert!(!is("6900000000000000000") && !is("12") && !is("09.11.2026 10:00"));

@@ -577,7 +577,7 @@ fn optional_time_out_of_range_is_null_with_a_warning() {
 }
 
 #[test]
-fn key_with_a_nul_character_is_another_key() {
+fn key_with_a_nul_character_is_an_unknown_field() {
     let parsed = lines(event_with(
         r#""user_id":"ada","user_id\u0000":"eve","chatbot_id\u0000":"d","timestamp\u0000":"bad","properties":{"a":1},"properties\u0000":{}"#,
     ));

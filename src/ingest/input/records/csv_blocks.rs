@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn row_over_the_limit_is_one_record_and_rows_after_it_follow() {
+    fn row_over_the_limit_does_not_affect_later_rows() {
         let header = "a,b\n1,x\n";
         // 2 + 1 + 2000 * 5 + 1 bytes without the line end; 2,000 line feeds inside the quotes.
         let long = format!("2,\"{}\"\r\n", "a,\"\"\n".repeat(2000));

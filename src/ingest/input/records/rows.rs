@@ -133,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn row_with_line_feeds_in_quotes_is_not_cut() {
+    fn line_feed_in_quotes_does_not_end_a_row() {
         let text = b"a,b\r\n\"x\ny\",\"say \"\"hi\"\"\"\nlast,\"open\n";
         assert_eq!(whole_rows(text, false), text.len() - 11);
         assert_eq!(whole_rows(text, true), text.len());
@@ -143,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn last_row_ends_where_a_scan_of_all_fields_finds_it(text in "[a\",\r\n]{0,24}") {
+        fn end_of_last_row_agrees_with_a_scan_of_all_fields(text in "[a\",\r\n]{0,24}") {
             // Skips one field at a time.
             let (bytes, mut end, mut pos) = (text.as_bytes(), 0, 0);
             while pos < bytes.len() {
@@ -163,7 +163,7 @@ mod tests {
         }
 
         #[test]
-        fn skipped_row_ends_where_the_first_row_ends(text in "[a\",\r\n]{0,24}", at in 0usize..24) {
+        fn end_of_skipped_row_agrees_with_whole_rows(text in "[a\",\r\n]{0,24}", at in 0usize..24) {
             let bytes = text.as_bytes();
             let first = (1..=bytes.len()).find(|end| whole_rows(&bytes[..*end], false) > 0);
             let mut row = SkippedRow::default();
@@ -175,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn rows_of_both_parts_equal_rows_of_the_whole(text in "[a\",\n]{0,24}", at in 0usize..24) {
+        fn rows_of_two_chunks_equal_rows_of_the_whole(text in "[a\",\n]{0,24}", at in 0usize..24) {
             let rows = |bytes: &[u8]| -> Vec<csv::ByteRecord> {
                 let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
                 reader.into_byte_records().map(Result::unwrap).collect()

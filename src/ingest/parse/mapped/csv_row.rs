@@ -189,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fields_are_those_of_the_csv_crate(text in "[aé\",\n\r ]{0,24}|[ab\",]{60,70}[aé\",\n\r ]{0,80}") {
+        fn fields_agree_with_the_csv_crate(text in "[aé\",\n\r ]{0,24}|[ab\",]{60,70}[aé\",\n\r ]{0,80}") {
             let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
             let expected: Vec<Vec<String>> = reader
                 .into_records()
