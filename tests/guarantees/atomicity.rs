@@ -1,6 +1,6 @@
 //! Guarantee 3, atomicity: after a crash at any operation of the file system, or an error of any
-//! single operation, the store is in the state of a commit, and the same command completes the
-//! work.
+//! single operation, the store is in the state of a commit. Running the same command again
+//! completes the work.
 
 use std::collections::BTreeMap;
 use std::fs;

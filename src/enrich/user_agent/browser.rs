@@ -63,8 +63,8 @@ fn explorer_version(evidence: &Evidence<'_>) -> Option<String> {
     Some(format!("{}.0", version::major(&engine)?.checked_add(4)?))
 }
 
-/// Returns the browser of a user agent that neither woothee nor a rule recognizes: the browser of
-/// the operating system if an app shows the page, otherwise the name of the program.
+/// Returns the browser of a user agent that neither woothee nor a rule recognizes. If an app shows
+/// the page, this is the browser of the operating system, otherwise the name of the program.
 fn unknown_browser(evidence: &Evidence<'_>, os: &str) -> Option<Product> {
     let engine = evidence.has("applewebkit") || evidence.lower.starts_with("mozilla/");
     match os {

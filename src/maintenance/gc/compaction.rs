@@ -1,9 +1,10 @@
 //! Merges small files.
 //!
-//! In each partition, files with fewer than half of the maximum rows and bytes of a file are
-//! merged, smallest first, into files of at most the maximum size, until at most one file below
-//! half of the maximum is left. A partition with a single file is not rewritten. The rejected lines
-//! of one UTC date are merged into one or a few files, since they are pruned by that date.
+//! A file is small if it has fewer than half of the maximum rows and bytes of a file. The small
+//! files of each partition are merged, smallest first, into files of at most the maximum size,
+//! until at most one small file is left. A partition with a single file is not rewritten. The
+//! rejected lines of one UTC date are merged into one or a few files, since they are pruned by that
+//! date.
 
 use std::collections::BTreeMap;
 

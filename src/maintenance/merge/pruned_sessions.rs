@@ -2,7 +2,7 @@
 //!
 //! Sessions with events on a date that the target has pruned are added as rows too, since those
 //! events are not stored again. If the target has a session with the same key at that time, the two
-//! are treated as one session: the row of the target stays, and the retained events of the source
+//! are treated as one session. The row of the target stays, and the retained events of the source
 //! are added to it.
 
 use std::collections::BTreeMap;

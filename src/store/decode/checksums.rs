@@ -4,8 +4,8 @@
 //! parts that it reads have separate checksums (XXH3, 64 bits):
 //!
 //! - The manifest contains the checksum of the footer, with the eight bytes after it.
-//! - The footer contains the checksums of all column chunks, as key-value metadata: 16 hexadecimal
-//!   digits for each chunk, row group by row group, in the order of the columns. They cover every
+//! - The footer contains the checksums of all column chunks as key-value metadata. Each checksum
+//!   has 16 hexadecimal digits. They are ordered by row group, then by column. They cover every
 //!   byte of a chunk. The checksum that Parquet defines covers the pages, but not their headers.
 
 use xxhash_rust::xxh3::xxh3_64;

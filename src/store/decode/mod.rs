@@ -1,16 +1,16 @@
 //! Decoding of the Parquet files that `wa` writes.
 //!
-//! The decoder supports the encodings and types of the store's files only: pages that are
-//! compressed by Zstandard or not at all, with plain, dictionary or delta encoding. A report reads
-//! a few columns of hundreds of files, each in a fraction of a millisecond. Therefore:
+//! The decoder supports only the types and encodings of the store's files: plain, dictionary and
+//! delta encoding, in pages that are uncompressed or compressed with Zstandard. A report reads a
+//! few columns of hundreds of files, each in a fraction of a millisecond. Therefore:
 //!
 //! - the footer is searched for the requested columns, and everything else is skipped;
 //! - a thread reuses its decompressor, which takes 8 µs to create on a virtual machine, and its
 //!   buffers, since the kernel has to clear new memory;
 //! - texts are decompressed into the memory that the column keeps.
 //!
-//! With this decoder, `report summary` over 30 days of 1,500,000 events takes 0.66 of the time that
-//! it takes with the Parquet reader of Polars, `report pages` 0.62, and `report locations` 0.60
+//! Compared with the Parquet reader of Polars, `report summary` over 30 days of 1,500,000 events
+//! takes 0.66 of the time, `report pages` 0.62, and `report locations` 0.60
 //! (`docs/benchmark-decisions.md`).
 //!
 //! Bytes are compared with their [`checksums`] before they are used. For files that it does not

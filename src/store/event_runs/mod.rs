@@ -15,8 +15,8 @@
 //! committed, so the next ingest reads them again.
 //!
 //! **Disk.** A segment takes about as much space as its events take in the store, or less. A file
-//! is removed as soon as its events have been read, so the runs and the files written from them
-//! together take about as much space as either of them alone.
+//! is removed as soon as its events have been read. The runs and the files written from them
+//! together therefore take about as much space as either of them alone.
 //!
 //! **Damage.** The checksum of each segment is kept in memory. A damaged segment ends the ingest
 //! with an error; running the same command again reads the input again.

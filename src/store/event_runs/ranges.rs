@@ -15,8 +15,8 @@ pub(super) struct Ranges {
 
 impl Ranges {
     /// Divides times into ranges. A boundary is moved back to the preceding midnight (UTC) if that
-    /// lies within the previous range, so that the events of a date can be read without those of
-    /// other dates.
+    /// lies within the previous range. The events of a date can then be read without those of other
+    /// dates.
     pub fn divide(mut times: Vec<Micros>) -> Ranges {
         let count = (times.len() / EVENTS_PER_RANGE).clamp(1, RANGES);
         times.sort_unstable();

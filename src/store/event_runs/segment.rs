@@ -9,9 +9,9 @@
 //! 3. a column for each field of the events.
 //!
 //! A reference to a text or user agent is 0 for none, 1 + 2n for item n of the segment, and 2 + 2n
-//! for item n of the [shared](super::shared) ones. The events of a segment are in input order. The
-//! number of rows, the length of the body and a checksum of the segment are in memory
-//! ([`SegmentInfo`]), not in the file.
+//! for [shared](super::shared) item n. The events of a segment are in input order. The number of
+//! rows, the length of the body and a checksum of the segment are in memory ([`SegmentInfo`]), not
+//! in the file.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

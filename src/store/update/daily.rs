@@ -1,8 +1,8 @@
 //! Recomputes daily statistics from the sessions of each day.
 //!
-//! Only the rows of the chatbots and days that changed are recomputed, a limited number at a time,
-//! so that memory does not grow with the number of chatbots. Rows of days whose sessions were
-//! pruned are instead adjusted by the change of the retained sessions: see
+//! Only the rows of the chatbots and days that changed are recomputed. A limited number is
+//! recomputed at a time, so that memory does not grow with the number of chatbots. Rows of days
+//! whose sessions were pruned are instead adjusted by the change of the retained sessions: see
 //! [`pruned_days`](super::pruned_days). Days whose statistics were pruned get no row.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

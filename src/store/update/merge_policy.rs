@@ -1,8 +1,9 @@
 //! The merge policy: selects the files of a partition that are merged into a new one.
 //!
 //! The files of a partition are merged into its new file, the smallest first, as long as each has
-//! no more rows than the new file has so far. A partition of n rows that arrive in k equal batches
-//! then has about log2 k files, and each row is written about log2 k times: a log-structured merge.
+//! no more rows than the new file has so far. This is a log-structured merge. If the rows of a
+//! partition arrive in k equal batches, the partition has about log2 k files, and each row is
+//! written about log2 k times.
 //!
 //! Merged files are in memory, and a single row can take a megabyte, so the bytes of merged files
 //! are limited as well.

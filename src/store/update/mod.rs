@@ -122,8 +122,8 @@ pub fn write_pipelined<R>(
 /// Applies `process` to items in parallel, at most one item per thread at a time. Returns the
 /// results in the order of the items.
 ///
-/// A parallel iterator over partitions has no such bound: while a thread waits for columns that
-/// other threads read, rayon lets it start another partition, and all partitions end up in memory.
+/// A parallel iterator over partitions has no such bound. While a thread waits for columns that
+/// other threads read, rayon lets it start another partition, so all partitions can be in memory.
 ///
 /// # Errors
 /// Returns the error of an item. No item is started after an error.

@@ -1,7 +1,7 @@
 //! Merges new events into the `sessions` table.
 //!
 //! New events arrive as fragments of sessions. A fragment joins the stored sessions of its key that
-//! are at most a timeout away: their rows are removed from their files, and the merged sessions are
+//! are at most a timeout away. Their rows are removed from their files, and the merged sessions are
 //! written. Only files whose time range a fragment overlaps are read. Only their session key
 //! columns are read until a row matches.
 
