@@ -40,7 +40,7 @@ const KEYS: [&str; 16] = [
 ];
 
 /// The keys that need `[event]`.
-const OF_EVENTS: [&str; 2] = ["properties", "names"];
+const EVENT_MAP_KEYS: [&str; 2] = ["properties", "names"];
 
 /// Parts of a map that is being read.
 #[derive(Default)]
@@ -50,7 +50,7 @@ struct Draft {
     properties: Vec<(String, Expression)>,
     names: Names,
     /// The first key that needs `[event]`.
-    of_events: Option<(String, usize)>,
+    event_map_key: Option<(String, usize)>,
     default_at: usize,
 }
 
@@ -88,8 +88,8 @@ impl Map {
 }
 
 fn read_key(file: TomlFile<'_>, entry: Entry<'_>, map: &mut Map, draft: &mut Draft) -> Result<()> {
-    if OF_EVENTS.contains(&entry.key) {
-        draft.of_events.get_or_insert((entry.key.to_owned(), entry.at));
+    if EVENT_MAP_KEYS.contains(&entry.key) {
+        draft.event_map_key.get_or_insert((entry.key.to_owned(), entry.at));
     }
     match entry.key {
         "about" => map.about = file.text(entry)?,
@@ -168,7 +168,7 @@ fn finish(file: TomlFile<'_>, mut map: Map, draft: Draft) -> Result<Map> {
                 MapKind::Events(EventMap { properties: draft.properties, names: draft.names, ..events });
         }
         (None, defaults) => {
-            if let Some((key, at)) = draft.of_events {
+            if let Some((key, at)) = draft.event_map_key {
                 return Err(file.error(at, &format!("'{key}' needs [event]")));
             }
             if map.unwrap.is_empty() {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::SessionsPreview;
 use super::head::Head;
 use super::{
-    ColumnPreview, FilePreview, NamePreview, PreviewCounts, PreviewOptions, RejectedPreview, STAND_IN,
+    ColumnPreview, FilePreview, NamePreview, PLACEHOLDER_CHATBOT, PreviewCounts, PreviewOptions,
+    RejectedPreview,
 };
 use crate::event::{Event, NO_NUMBER, NO_TIME, TextField};
 use crate::ingest::fields::Field;
@@ -49,7 +50,8 @@ pub fn collect(head: Head, file: &str, options: &PreviewOptions) -> FilePreview 
         }
     }
     counts.events = events.len() as u64;
-    counts.without_chatbot = events.iter().filter(|event| event.chatbot_id() == STAND_IN).count() as u64;
+    counts.without_chatbot =
+        events.iter().filter(|event| event.chatbot_id() == PLACEHOLDER_CHATBOT).count() as u64;
     let shape = events
         .is_empty()
         .then(|| shape(file, &head.texts, head.wrapping.as_deref()))
@@ -112,7 +114,9 @@ fn value(event: Event<'_>, field: Field) -> Option<String> {
         Field::ReceivedAt => time(event.row.received_at),
         Field::ScreenWidth => number(event.row.screen_width),
         Field::ScreenHeight => number(event.row.screen_height),
-        Field::ChatbotId => Some(event.chatbot_id()).filter(|id| *id != STAND_IN).map(str::to_owned),
+        Field::ChatbotId => {
+            Some(event.chatbot_id()).filter(|id| *id != PLACEHOLDER_CHATBOT).map(str::to_owned)
+        }
         // For an id that is a UUID, only the number is stored.
         Field::EventId if event.row.has_own_id => Some(match event.text(TextField::EventId) {
             Some(id) => id.to_owned(),

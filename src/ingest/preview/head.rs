@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{FormatPreview, PreviewOptions, STAND_IN};
+use super::{FormatPreview, PLACEHOLDER_CHATBOT, PreviewOptions};
 use crate::enrich::Enricher;
 use crate::error::{Error, Result};
 use crate::ingest::input::blocks::{BlockReader, RawBlock};
@@ -75,7 +75,7 @@ pub fn read(
         error: None,
     };
     let parse_options = ParseOptions {
-        chatbot: Some(options.chatbot.clone().unwrap_or_else(|| STAND_IN.to_owned())),
+        chatbot: Some(options.chatbot.clone().unwrap_or_else(|| PLACEHOLDER_CHATBOT.to_owned())),
         now: options.clock.now,
         ip: crate::settings::IpPolicy::Keep,
         visitor_key: [0; 32],

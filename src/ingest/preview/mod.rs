@@ -26,7 +26,7 @@ use crate::progress::Progress;
 use crate::time::{Clock, Micros, Zone};
 
 /// The placeholder for the chatbot of events without one, if the user does not name a chatbot.
-const STAND_IN: &str = "--chatbot";
+const PLACEHOLDER_CHATBOT: &str = "--chatbot";
 
 /// The options of a preview.
 #[derive(Clone, Debug)]

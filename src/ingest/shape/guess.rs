@@ -171,7 +171,7 @@ pub fn guesses(keys: &[Key]) -> Guesses {
         fields.push((Field::Timestamp, place));
     }
     // The author of a message determines whether it was sent or received.
-    if let Some(side) = keys.iter().find(|key| is_side(key)).map(|key| key.place.clone()) {
+    if let Some(side) = keys.iter().find(|key| identifies_author(key)).map(|key| key.place.clone()) {
         let name = fields.iter_mut().find(|(field, _)| *field == Field::EventName);
         match name {
             Some((_, place)) if *place != side => *place = format!("{{{place}}} {{{side}}}"),
@@ -183,7 +183,7 @@ pub fn guesses(keys: &[Key]) -> Guesses {
 }
 
 /// Returns whether a key identifies the author of a message.
-fn is_side(key: &Key) -> bool {
+fn identifies_author(key: &Key) -> bool {
     const NAMES: [&str; 9] = [
         "actortype",
         "sendertype",

@@ -136,12 +136,12 @@ fn head(blocks: &mut BlockReader) -> Head {
         let begins = first.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\u{1e}');
         let looks_like_json = begins.starts_with(['{', '[', '"']);
         let whole = ended || valid.trim_start().contains('\n');
-        if looks_like_json && !whole && size < RECORD_LIMIT && !splits(&valid, false) {
+        if looks_like_json && !whole && size < RECORD_LIMIT && !values_span_lines(&valid, false) {
             size *= 2;
             continue;
         }
         let is_values = whole && crate::ingest::map::detect::is_values(first);
-        let values = looks_like_json && !is_values && splits(&valid, whole);
+        let values = looks_like_json && !is_values && values_span_lines(&valid, whole);
         return Head { ended, is_json: is_values || values, values, text: valid };
     }
 }
@@ -165,7 +165,7 @@ fn first_line(text: &str) -> Option<&str> {
 
 /// Returns whether a text begins with JSON values that span lines. `has_lines` is set if its first
 /// line is complete but not JSON on its own.
-fn splits(text: &str, has_lines: bool) -> bool {
+fn values_span_lines(text: &str, has_lines: bool) -> bool {
     let mut complete = 0;
     let mut splitter = ValueSplitter::new(1, 0);
     let result = splitter.push(text.as_bytes(), &mut |_| complete += 1);

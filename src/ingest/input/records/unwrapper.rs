@@ -309,13 +309,13 @@ impl Unwrapper {
         match found {
             Ok(Some(map)) if map.is_wrapping() => {
                 if let Some(root) = self.row(map, text, buffer) {
-                    self.deeper(map, buffer, root, context);
+                    self.unwrap_nested(map, buffer, root, context);
                 }
             }
             // The chosen map may have no reader for text.
             Ok(Some(map)) if map.fits_text(text) => self.add(text, Some(map.clone()), context),
             Ok(_) => self.out.ignored += 1,
-            Err(ambiguous) => self.end_at(ambiguous, context),
+            Err(ambiguous) => self.end_at_ambiguity(ambiguous, context),
         }
     }
 
@@ -331,8 +331,8 @@ impl Unwrapper {
         let Some(node) = self.with_members(buffer, node, context.given) else { return };
         let candidates = self.candidates.clone();
         match candidates.best(buffer, &mut self.values, node) {
-            Err(ambiguous) => self.end_at(ambiguous, context),
-            Ok(Some(map)) if map.is_wrapping() => self.deeper(map, buffer, node, context),
+            Err(ambiguous) => self.end_at_ambiguity(ambiguous, context),
+            Ok(Some(map)) if map.is_wrapping() => self.unwrap_nested(map, buffer, node, context),
             Ok(map) => {
                 let raw = buffer.get(self.values.tree.value(node).raw()).unwrap_or("");
                 // A value that spans lines is rewritten as a single line.
@@ -343,11 +343,17 @@ impl Unwrapper {
         }
     }
 
-    fn end_at(&mut self, ambiguous: Ambiguous, context: &Context<'_>) {
+    fn end_at_ambiguity(&mut self, ambiguous: Ambiguous, context: &Context<'_>) {
         self.ambiguous.get_or_insert((ambiguous, context.position));
     }
 
-    fn deeper(&mut self, map: &SharedMap, buffer: &mut TextBuffer<'_>, root: NodeId, context: &Context<'_>) {
+    fn unwrap_nested(
+        &mut self,
+        map: &SharedMap,
+        buffer: &mut TextBuffer<'_>,
+        root: NodeId,
+        context: &Context<'_>,
+    ) {
         if context.depth >= MAX_DEPTH {
             let raw = self.values.tree.value(root).raw();
             let text = buffer.get(raw).unwrap_or("").to_owned();

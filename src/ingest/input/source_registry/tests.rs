@@ -31,15 +31,15 @@ fn rules(options: &str) -> ReadRules {
 
 /// The outcome of a plan.
 #[derive(Debug, PartialEq, Eq)]
-enum Does {
+enum Outcome {
     Skip,
     Resume(u64),
     Read,
 }
-use Does::{Read, Resume, Skip};
+use Outcome::{Read, Resume, Skip};
 
 /// Returns the outcome of the plan for a file, and the number of reads that the plan needed.
-fn plan(files: &SourceRegistry, path: &str, bytes: &[u8]) -> (Does, usize) {
+fn plan(files: &SourceRegistry, path: &str, bytes: &[u8]) -> (Outcome, usize) {
     let mut parts = 0;
     let rules = rules("o");
     let plan = files.plan_with(path, bytes.len() as u64, &rules, |offset, buffer| {
@@ -49,7 +49,7 @@ fn plan(files: &SourceRegistry, path: &str, bytes: &[u8]) -> (Does, usize) {
         buffer[..len].copy_from_slice(&rest[..len]);
         Ok(len)
     });
-    let does = match plan.unwrap() {
+    let outcome = match plan.unwrap() {
         ReadPlan::Skip(_) => Skip,
         ReadPlan::Resume { hash, lines, .. } => {
             assert_eq!(hash.digest(), xxhash_rust::xxh3::xxh3_128(&bytes[..hash.length() as usize]));
@@ -58,7 +58,7 @@ fn plan(files: &SourceRegistry, path: &str, bytes: &[u8]) -> (Does, usize) {
         }
         ReadPlan::Full => Read,
     };
-    (does, parts)
+    (outcome, parts)
 }
 
 fn all(files: impl IntoIterator<Item = SourceFile>) -> SourceRegistry {
