@@ -236,7 +236,7 @@ impl RejectedLine {
     }
 
     /// Returns the estimated memory in bytes of this line and of the buffer to which it will be
-    /// written. Even a line of two bytes takes hundreds.
+    /// written. Even a line of two bytes takes hundreds of bytes.
     pub(crate) fn memory_size(&self) -> usize {
         let identity = self.identity.as_ref().map_or(0, |_| size_of::<RejectedIdentity>());
         let context = self.context.as_ref().map_or(0, |context| context.memory_size());
