@@ -2,15 +2,23 @@
 
     python3 formats.py WA FOLDER [--events 200000] [--runs 3]
 
-Writes the events of the workload in the formats of PostHog, Segment, GA4 and nginx, and as CSV.
-Ingests each format into a new store, and uses the fastest run. The target is at most 1.5 times the
-time per byte of native lines.
+Writes the events of the workload in the formats of PostHog, Segment, GA4 and nginx, and as CSV, and
+ingests each format into a new store. The table has the medians of the CPU time of all threads
+and of the wall time, and the CPU time per byte compared with native lines. The target is at most
+1.5 for the formats in JSON.
+
+If the module `duckdb` is installed, DuckDB reads the CSV file too, in turn with `wa`: it counts the
+values of all columns, and stores the rows in a table in memory and in a file. The start of Python
+is not measured.
 """
 
 import argparse
 import csv
+import importlib.util
 import json
+import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -34,6 +42,19 @@ ip_address = "/ip_address"
 [properties]
 response_time_ms = "/response_time_ms"
 """
+# Arguments: the database, the file and the statement. Prints the CPU time and the wall time.
+DUCKDB = """
+import sys, time, duckdb
+start = time.process_time(), time.monotonic()
+with duckdb.connect(sys.argv[1]) as connection:
+    connection.execute(sys.argv[3].format(file=sys.argv[2])).fetchall()
+print(time.process_time() - start[0], time.monotonic() - start[1])
+"""
+DUCKDB_STATEMENTS = {
+    "duckdb: count of all columns": (":memory:", "SELECT count(COLUMNS(*)) FROM read_csv('{file}')"),
+    "duckdb: table in memory": (":memory:", "CREATE TABLE t AS SELECT * FROM read_csv('{file}')"),
+    "duckdb: table in a file": ("file", "CREATE TABLE t AS SELECT * FROM read_csv('{file}')"),
+}
 COLUMNS = ["event_name", "event_id", "timestamp", "session_id", "anonymous_id", "user_id", "page_url", "referrer",
            "user_agent", "ip_address", "response_time_ms"]
 
@@ -141,14 +162,27 @@ def write(folder, events):
 
 
 def measure(wa, folder, name, paths):
-    """Returns the seconds of an ingest into a new store."""
+    """Returns the CPU time and the wall time of an ingest into a new store, in seconds."""
     store = folder / "store"
     shutil.rmtree(store, ignore_errors=True)
     arguments = ["--map", folder / "map.toml"] if name == "csv" else []
-    start = time.monotonic()
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([wa, "--store", store, "--quiet", "ingest", "--chatbot", "b", *arguments, *paths],
                    check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.monotonic() - start
+    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, wall
+
+
+def measure_duckdb(folder, name, path):
+    """Returns the CPU time and the wall time of a statement, in seconds."""
+    database, statement = DUCKDB_STATEMENTS[name]
+    if database == "file":
+        database = folder / "duckdb.db"
+        database.unlink(missing_ok=True)
+    command = [sys.executable, "-c", DUCKDB, database, path, statement]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    cpu, wall = map(float, output.split())
+    return cpu, wall
 
 
 def main():
@@ -158,18 +192,25 @@ def main():
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    files = write(options.folder, options.events)
-    # The formats alternate, so that slow phases of the machine affect all of them.
-    best = dict.fromkeys(files, float("inf"))
+    folder = options.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    files = write(folder, options.events)
+    duckdb = list(DUCKDB_STATEMENTS) if importlib.util.find_spec("duckdb") else []
+    times = {name: [] for name in [*files, *duckdb]}
+    # The programs alternate, so that slow phases of the machine affect all of them.
     for _ in range(options.runs):
         for name, paths in files.items():
-            best[name] = min(best[name], measure(options.wa.resolve(), options.folder, name, paths))
+            times[name].append(measure(options.wa.resolve(), folder, name, paths))
+        for name in duckdb:
+            times[name].append(measure_duckdb(folder, name, files["csv"][0]))
+    shutil.rmtree(folder / "store", ignore_errors=True)
     size = {name: sum(path.stat().st_size for path in paths) / 1e6 for name, paths in files.items()}
-    native = best["native"] / size["native"]
-    for name, seconds in sorted(best.items()):
-        ratio = seconds / size[name] / native
-        print(f"{name:8} {size[name]:8.1f} MB {seconds:7.2f} s {size[name] / seconds:7.1f} MB/s {ratio:6.2f}")
+    size |= dict.fromkeys(duckdb, size["csv"])
+    median = {name: [statistics.median(each) for each in zip(*runs)] for name, runs in times.items()}
+    native = median["native"][0] / size["native"]
+    print(f"{'':28} {'MB':>7} {'CPU s':>7} {'wall s':>7} {'per byte':>8}")
+    for name, (cpu, wall) in sorted(median.items()):
+        print(f"{name:28} {size[name]:7.1f} {cpu:7.2f} {wall:7.2f} {cpu / size[name] / native:8.2f}")
 
 
 if __name__ == "__main__":

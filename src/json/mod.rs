@@ -12,6 +12,7 @@
 
 pub mod compact;
 pub mod escapes;
+mod key;
 pub mod lenient;
 mod scan;
 mod span;
@@ -21,6 +22,7 @@ mod tree;
 mod tree_index;
 
 pub use escapes::unescape;
+pub use key::Key;
 pub use scan::{ESCAPED, Kind, LONE_SURROGATE, Member, Scanner, UNQUOTED, Value};
 pub use span::Span;
 pub use structural_scan::{ByteClass, StructuralBits};

@@ -26,6 +26,17 @@ impl TextBuffer<'_> {
         }
     }
 
+    /// Returns the bytes from an offset to the end of the lines, or of the decoded text.
+    #[inline]
+    pub(super) fn bytes_from(&self, start: u32) -> &[u8] {
+        let start = start as usize;
+        let bytes = match start.checked_sub(self.lines.len()) {
+            None => self.lines.as_bytes().get(start..),
+            Some(start) => self.decoded.as_bytes().get(start..),
+        };
+        bytes.unwrap_or(&[])
+    }
+
     /// Appends a text to `decoded` and returns its span.
     pub fn push(&mut self, text: &str) -> Span {
         let from = self.decoded.len();

@@ -3,9 +3,8 @@
 //! The nodes inside a container follow it, up to the node at index `next`. A tree can hold the
 //! values of several texts, because JSON inside a string is added to the same tree.
 
-use super::escapes::unescape;
+use super::key::{Key, KeyTag};
 use super::scan::{ESCAPED, Kind, Scanner, Value};
-use super::span::Span;
 use super::text_buffer::TextBuffer;
 
 /// The largest number of values of one text. A record of 16 MiB can have eight million.
@@ -24,34 +23,6 @@ struct Node {
     next: NodeId,
     /// Distinguishes most keys without reading them.
     tag: KeyTag,
-}
-
-/// The length of a key and three of its bytes. Two keys with different tags are different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct KeyTag(pub(super) u32);
-
-impl KeyTag {
-    /// The tag of keys with escapes and of the empty key, which are compared as texts.
-    pub(super) const UNKNOWN: KeyTag = KeyTag(0);
-
-    #[inline]
-    pub(super) fn new(key: &[u8]) -> KeyTag {
-        let (Some(first), Some(middle), Some(last)) = (key.first(), key.get(key.len() / 2), key.last())
-        else {
-            return KeyTag::UNKNOWN;
-        };
-        KeyTag(u32::from_le_bytes([key.len() as u8, *first, *middle, *last]))
-    }
-
-    /// Returns the tag of a key in a text.
-    #[inline]
-    fn of(key: Value, text: &[u8]) -> KeyTag {
-        let Span { start, len } = key.inner();
-        match text.get(start as usize..(start + len) as usize) {
-            Some(key_text) if !key.has(ESCAPED) => KeyTag::new(key_text),
-            _ => KeyTag::UNKNOWN,
-        }
-    }
 }
 
 /// The key of a field of rows.
@@ -86,8 +57,17 @@ pub enum TreeError {
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: Vec<Node>,
-    /// The open containers while a value is added, each with the flags of the values inside it.
-    open: Vec<(NodeId, u32)>,
+    /// The open containers while a value is added.
+    open: Vec<OpenContainer>,
+}
+
+/// A container whose end was not read yet.
+#[derive(Clone, Copy, Debug)]
+struct OpenContainer {
+    node: NodeId,
+    kind: Kind,
+    /// The flags of the values before it in the container around it.
+    outer_flags: u32,
 }
 
 impl Tree {
@@ -124,6 +104,8 @@ impl Tree {
     ) -> Result<usize, TreeError> {
         let root = self.nodes.len();
         let (mut key, mut tag) = (NO_KEY, KeyTag::UNKNOWN);
+        // The flags of the values so far in the innermost container.
+        let mut flags = 0;
         'values: loop {
             if self.nodes.len() - root >= MAX_NODES {
                 return Err(TreeError::TooLarge);
@@ -133,10 +115,11 @@ impl Tree {
                     let (kind, close) = if open == b'{' { (Kind::Object, b'}') } else { (Kind::Array, b']') };
                     let node = self.push(key, tag, Value::new(base + pos, base + pos + 1, kind, 0));
                     pos = scanner.skip_space(pos + 1);
-                    self.open.push((node, 0));
+                    self.open.push(OpenContainer { node, kind, outer_flags: flags });
+                    flags = 0;
                     if scanner.at(pos) != close {
                         (key, tag, pos) = member_key(scanner, pos, base, kind)?;
-                        self.add_flags(key);
+                        flags |= key.flags();
                         continue 'values;
                     }
                 }
@@ -144,24 +127,26 @@ impl Tree {
                     let value = scanner.value(pos).ok_or(TreeError::Invalid)?;
                     pos = value.end as usize;
                     self.push(key, tag, value.shifted(base as u32));
-                    self.add_flags(value);
+                    flags |= value.flags();
                 }
             }
             loop {
-                let Some(&(parent, flags)) = self.open.last() else { return Ok(pos) };
-                let Some(node) = self.nodes.get(parent as usize) else { return Err(TreeError::Invalid) };
-                let kind = node.value.kind();
+                let Some(&OpenContainer { node, kind, outer_flags }) = self.open.last() else {
+                    return Ok(pos);
+                };
                 pos = scanner.skip_space(pos);
                 match (scanner.at(pos), kind) {
                     (b',', _) => {
                         pos = scanner.skip_space(pos + 1);
                         (key, tag, pos) = member_key(scanner, pos, base, kind)?;
-                        self.add_flags(key);
+                        flags |= key.flags();
                         continue 'values;
                     }
                     (b'}', Kind::Object) | (b']', Kind::Array) => {
                         pos += 1;
-                        self.close(parent, base + pos, flags);
+                        self.close(node, base + pos, flags);
+                        self.open.pop();
+                        flags |= outer_flags;
                     }
                     _ => return Err(TreeError::Invalid),
                 }
@@ -176,22 +161,11 @@ impl Tree {
         node
     }
 
-    #[inline]
-    fn add_flags(&mut self, value: Value) {
-        if let Some((_, flags)) = self.open.last_mut() {
-            *flags |= value.flags();
-        }
-    }
-
     fn close(&mut self, container: NodeId, end: usize, flags: u32) {
         let next = self.nodes.len() as NodeId;
         if let Some(node) = self.nodes.get_mut(container as usize) {
             node.value = Value::new(node.value.start as usize, end, node.value.kind(), flags);
             node.next = next;
-        }
-        self.open.pop();
-        if let Some((_, above)) = self.open.last_mut() {
-            *above |= flags;
         }
     }
 
@@ -252,12 +226,12 @@ impl Tree {
 
     /// Returns the member of an object with a key; for a repeated key, the last one.
     #[inline]
-    pub fn member(&self, buffer: &TextBuffer<'_>, object: NodeId, key: &str) -> Option<NodeId> {
-        let (mut found, end, tag) = (None, self.next(object), KeyTag::new(key.as_bytes()));
+    pub fn member(&self, buffer: &TextBuffer<'_>, object: NodeId, key: &Key) -> Option<NodeId> {
+        let (mut found, end) = (None, self.next(object));
         let mut child = object + 1;
         while child < end {
             let entry = self.nodes.get(child as usize)?;
-            if (entry.tag == tag || entry.tag == KeyTag::UNKNOWN) && key_is(buffer, entry.key, key) {
+            if (entry.tag == key.tag || entry.tag == KeyTag::UNKNOWN) && key.equals(buffer, entry.key) {
                 found = Some(child);
             }
             child = entry.next.max(child + 1);
@@ -266,19 +240,9 @@ impl Tree {
     }
 }
 
-/// Returns whether the decoded text of a key equals a text.
-#[inline]
-pub(super) fn key_is(buffer: &TextBuffer<'_>, key: Value, text: &str) -> bool {
-    let span: Span = key.inner();
-    if key.has(ESCAPED) {
-        return unescape(buffer.get(span).unwrap_or("")) == text;
-    }
-    span.len as usize == text.len() && buffer.get(span) == Some(text)
-}
-
 /// Scans the key of a member and its colon; an element of an array has none. Returns the key and
 /// the position of the value.
-#[inline]
+#[inline(always)]
 fn member_key(
     scanner: &mut Scanner<'_>,
     pos: usize,
@@ -339,15 +303,15 @@ mod tests {
         let text = r#" {"a":{"b":[1,{"c":"x"}]},"\u0064":2,"a2":null,"d":3}"#.trim();
         let (tree, _) = tree(text).unwrap();
         let buffer = TextBuffer::new(text);
-        let a = tree.member(&buffer, 0, "a").unwrap();
-        let b = tree.member(&buffer, a, "b").unwrap();
+        let a = tree.member(&buffer, 0, &Key::new("a")).unwrap();
+        let b = tree.member(&buffer, a, &Key::new("b")).unwrap();
         let elements: Vec<_> = tree.children(b).collect();
         assert_eq!(elements.len(), 2);
-        assert!(tree.member(&buffer, elements[1], "c").is_some());
+        assert!(tree.member(&buffer, elements[1], &Key::new("c")).is_some());
         // The last of two equal keys is used, as in native lines.
-        let d = tree.member(&buffer, 0, "d").unwrap();
+        let d = tree.member(&buffer, 0, &Key::new("d")).unwrap();
         assert_eq!(buffer.get(tree.value(d).raw()), Some("3"));
-        assert_eq!(tree.member(&buffer, 0, "b"), None);
+        assert_eq!(tree.member(&buffer, 0, &Key::new("b")), None);
     }
 
     #[test]
@@ -356,8 +320,9 @@ mod tests {
         let text = r#"{"axxbxxc":1,"ayybyyc":2,"":3,"\u0061zzbzzc":4,"list":[{"":5}]}"#;
         let (tree, _) = tree(text).unwrap();
         let buffer = TextBuffer::new(text);
-        let value =
-            |key| tree.member(&buffer, 0, key).map(|node| buffer.get(tree.value(node).raw()).unwrap());
+        let value = |key| {
+            tree.member(&buffer, 0, &Key::new(key)).map(|node| buffer.get(tree.value(node).raw()).unwrap())
+        };
         assert_eq!([value("axxbxxc"), value("ayybyyc"), value("azzbzzc")], [Some("1"), Some("2"), Some("4")]);
         assert_eq!([value(""), value("aqqbqqc"), value("axxbxx")], [Some("3"), None, None]);
     }

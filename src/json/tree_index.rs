@@ -3,15 +3,19 @@
 //! Maps look up dozens of members of one object, such as the properties of a PostHog event. With an
 //! index, a lookup does not scan all members, so such a map is evaluated twice as fast.
 
+use super::key::{Key, KeyTag};
 use super::text_buffer::TextBuffer;
-use super::tree::{KeyTag, NodeId, Tree, key_is};
+use super::tree::{NodeId, Tree};
 
 /// The number of objects that can have an index at the same time.
 const OBJECTS: usize = 8;
 /// The number of slots of an index; a power of two.
-const SLOTS: usize = 128;
-/// The largest number of members of an indexed object. Half of the slots stay free.
-const MAX_MEMBERS: usize = SLOTS / 2;
+const SLOTS: usize = 256;
+/// The largest number of members of an indexed object. Three of four slots stay free, so that most
+/// keys that an object lacks are found missing by one bit.
+const MAX_MEMBERS: usize = SLOTS / 4;
+/// Bits per word of the set of used slots.
+const WORD: usize = u64::BITS as usize;
 
 /// The indexes of the objects of one record.
 #[derive(Debug)]
@@ -26,8 +30,10 @@ struct ObjectIndex {
     record: u64,
     object: NodeId,
     state: State,
-    /// The members by their tags. Node 0 is never a member, so 0 marks a free slot.
-    slots: [NodeId; SLOTS],
+    /// The slots that are used, one bit each.
+    used: [u64; SLOTS / WORD],
+    /// The members by their tags. A slot that is not used has a member of an earlier object.
+    slots: [(KeyTag, NodeId); SLOTS],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +47,8 @@ enum State {
 
 impl Default for ObjectIndexes {
     fn default() -> ObjectIndexes {
-        let none = ObjectIndex { record: 0, object: 0, state: State::LookedUp, slots: [0; SLOTS] };
+        let (used, slots) = ([0; SLOTS / WORD], [(KeyTag::UNKNOWN, 0); SLOTS]);
+        let none = ObjectIndex { record: 0, object: 0, state: State::LookedUp, used, slots };
         ObjectIndexes { objects: vec![none; OBJECTS], record: 1 }
     }
 }
@@ -59,7 +66,7 @@ impl ObjectIndexes {
         tree: &Tree,
         buffer: &TextBuffer<'_>,
         object: NodeId,
-        key: &str,
+        key: &Key,
     ) -> Option<NodeId> {
         let entry = self.objects.get_mut(object as usize % OBJECTS)?;
         if (entry.record, entry.object) != (self.record, object) {
@@ -79,41 +86,52 @@ impl ObjectIndexes {
 impl ObjectIndex {
     #[inline(never)]
     fn build(&mut self, tree: &Tree, buffer: &TextBuffer<'_>) -> State {
-        self.slots = [0; SLOTS];
+        self.used = [0; SLOTS / WORD];
         for (count, child) in tree.children(self.object).enumerate() {
             let tag = tree.tag(child);
             if count >= MAX_MEMBERS || tag == KeyTag::UNKNOWN {
                 return State::NotIndexed;
             }
             let mut at = first_slot(tag);
-            while let Some(slot) = self.slots.get_mut(at) {
-                let is_same = *slot != 0 && tree.tag(*slot) == tag && {
-                    let key = buffer.get(tree.key(child).inner()).unwrap_or("");
-                    key_is(buffer, tree.key(*slot), key)
-                };
-                // If a key is repeated, its last member is used.
-                if *slot == 0 || is_same {
-                    *slot = child;
-                    break;
-                }
+            // If a key is repeated, its last member is used.
+            while self
+                .at(at)
+                .is_some_and(|(other_tag, other)| other_tag != tag || !same_key(tree, buffer, other, child))
+            {
                 at = (at + 1) % SLOTS;
+            }
+            if let (Some(word), Some(slot)) = (self.used.get_mut(at / WORD), self.slots.get_mut(at)) {
+                *word |= 1 << (at % WORD);
+                *slot = (tag, child);
             }
         }
         State::Indexed
     }
 
+    /// Returns the tag and the member of a slot; `None` if the slot is free.
     #[inline]
-    fn find(&self, tree: &Tree, buffer: &TextBuffer<'_>, key: &str) -> Option<NodeId> {
-        let tag = KeyTag::new(key.as_bytes());
-        let mut at = first_slot(tag);
+    fn at(&self, at: usize) -> Option<(KeyTag, NodeId)> {
+        let is_used = self.used.get(at / WORD).is_some_and(|word| word >> (at % WORD) & 1 == 1);
+        self.slots.get(at).copied().filter(|_| is_used)
+    }
+
+    #[inline]
+    fn find(&self, tree: &Tree, buffer: &TextBuffer<'_>, key: &Key) -> Option<NodeId> {
+        let mut at = first_slot(key.tag);
         loop {
-            let member = *self.slots.get(at).filter(|member| **member != 0)?;
-            if tree.tag(member) == tag && key_is(buffer, tree.key(member), key) {
+            let (tag, member) = self.at(at)?;
+            if tag == key.tag && key.equals(buffer, tree.key(member)) {
                 return Some(member);
             }
             at = (at + 1) % SLOTS;
         }
     }
+}
+
+/// Returns whether two members without escapes in their keys have the same key.
+fn same_key(tree: &Tree, buffer: &TextBuffer<'_>, a: NodeId, b: NodeId) -> bool {
+    let text = |member: NodeId| buffer.get(tree.key(member).inner());
+    text(a) == text(b)
 }
 
 #[inline]
@@ -141,8 +159,8 @@ mod tests {
             let buffer = TextBuffer::new(&text);
             let mut indexes = ObjectIndexes::default();
             for at in looked_up {
-                let key = keys.get(at).map_or("none", String::as_str);
-                prop_assert_eq!(indexes.member(&tree, &buffer, 0, key), tree.member(&buffer, 0, key));
+                let key = Key::new(keys.get(at).map_or("none", String::as_str));
+                prop_assert_eq!(indexes.member(&tree, &buffer, 0, &key), tree.member(&buffer, 0, &key));
             }
         }
     }
@@ -156,7 +174,7 @@ mod tests {
             indexes.clear();
             tree.add(&mut Scanner::new(text.as_bytes()), 0, 0).unwrap();
             for _ in 0..3 {
-                assert_eq!(indexes.member(&tree, &TextBuffer::new(text), 0, "b"), expected);
+                assert_eq!(indexes.member(&tree, &TextBuffer::new(text), 0, &Key::new("b")), expected);
             }
         }
     }

@@ -193,12 +193,16 @@ impl BlockReader {
     /// See [`next_block`](BlockReader::next_block).
     pub fn next_bytes(&mut self, bytes: &mut Vec<u8>) -> Result<bool> {
         let before = bytes.len();
-        if self.carry.is_empty() {
-            let mut next = Vec::new();
-            self.fill(&mut next);
-            self.carry = next;
+        if !self.started {
+            // The encoding of the input is told from its first bytes.
+            let mut head = Vec::new();
+            self.fill(&mut head);
+            self.carry = head;
         }
-        bytes.append(&mut self.carry);
+        match self.carry.is_empty() {
+            true => self.fill(bytes),
+            false => bytes.append(&mut self.carry),
+        }
         self.offset += (bytes.len() - before) as u64;
         match bytes.len() > before {
             true => Ok(true),

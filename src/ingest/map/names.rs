@@ -14,7 +14,16 @@ pub struct Names {
     number: u64,
     whole: HashMap<Box<str>, Box<str>>,
     /// The names with `*`, in the order of the file.
-    patterns: Vec<(Pattern, Box<str>)>,
+    patterns: Vec<Renaming>,
+}
+
+/// A pattern, and the new name of the events whose names match it.
+#[derive(Debug)]
+struct Renaming {
+    pattern: Pattern,
+    new: Box<str>,
+    /// The new name contains `*`, for the text that the first star of the pattern matches.
+    has_star: bool,
 }
 
 /// A name in which `*` stands for any text.
@@ -46,7 +55,8 @@ impl Names {
         let mut names = Names { number, ..Names::default() };
         for (old, new) in pairs {
             if old.contains('*') {
-                names.patterns.push((Pattern::new(&old), new.into()));
+                let (pattern, has_star) = (Pattern::new(&old), new.contains('*'));
+                names.patterns.push(Renaming { pattern, new: new.into(), has_star });
             } else {
                 names.whole.insert(old.into(), new.into());
             }
@@ -64,11 +74,10 @@ impl Names {
             return None;
         }
         let number = memo.get_or_find(self, name)?;
-        let (pattern, new) = self.patterns.get(number as usize)?;
-        Some(if new.contains('*') {
-            Cow::Owned(new.replacen('*', pattern.first_star(name)?, 1))
-        } else {
-            Cow::Borrowed(&**new)
+        let Renaming { pattern, new, has_star } = self.patterns.get(number as usize)?;
+        Some(match has_star {
+            true => Cow::Owned(new.replacen('*', pattern.first_star(name)?, 1)),
+            false => Cow::Borrowed(&**new),
         })
     }
 
@@ -76,7 +85,7 @@ impl Names {
     fn find(&self, name: &str) -> Option<u32> {
         let (bytes, last) = (byte_set(name), name.as_bytes().last());
         let ends = |tail: &str| tail.is_empty() || tail.as_bytes().last() == last;
-        let matches = |(pattern, _): &(Pattern, Box<str>)| {
+        let matches = |Renaming { pattern, .. }: &Renaming| {
             pattern.bytes & !bytes == 0 && ends(&pattern.tail) && pattern.first_star(name).is_some()
         };
         self.patterns.iter().position(matches).map(|index| index as u32)
@@ -86,12 +95,12 @@ impl Names {
     pub fn pairs(&self) -> Vec<(String, &str)> {
         let mut whole: Vec<_> = self.whole.iter().map(|(old, new)| (old.to_string(), &**new)).collect();
         whole.sort_unstable();
-        whole.into_iter().chain(self.patterns.iter().map(|(old, new)| (old.text(), &**new))).collect()
+        whole.into_iter().chain(self.patterns.iter().map(|each| (each.pattern.text(), &*each.new))).collect()
     }
 
     /// Returns the new names, without those that contain a star.
     pub fn targets(&self) -> impl Iterator<Item = &str> {
-        self.whole.values().chain(self.patterns.iter().map(|(_, new)| new)).map(|name| &**name)
+        self.whole.values().chain(self.patterns.iter().map(|each| &each.new)).map(|name| &**name)
     }
 }
 

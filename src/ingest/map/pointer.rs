@@ -1,5 +1,7 @@
 //! JSON Pointers (RFC 6901), extended by further steps.
 
+use crate::json::Key;
+
 /// A pointer to a value in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer {
@@ -14,7 +16,7 @@ pub struct Pointer {
 pub struct Step {
     /// The key of a member. If an object has no member `*`, the key `*` selects its first member
     /// whose value is not null.
-    pub key: Box<str>,
+    pub key: Key,
     /// The meaning of the step in a list.
     pub in_list: ListStep,
 }
@@ -27,7 +29,7 @@ pub enum ListStep {
     /// The first object whose member `key` is `value`.
     Find {
         /// Key of the member.
-        key: Box<str>,
+        key: Key,
         /// Text, number or boolean.
         value: Box<str>,
     },
@@ -77,13 +79,13 @@ impl Step {
         let in_list = if key == "*" {
             ListStep::Any
         } else if let Some((name, value)) = key.split_once('=') {
-            ListStep::Find { key: name.into(), value: value.into() }
+            ListStep::Find { key: Key::new(name), value: value.into() }
         } else if key.bytes().all(|b| b.is_ascii_digit()) && (key == "0" || !key.starts_with('0')) {
             key.parse().map_or(ListStep::Nothing, ListStep::Index)
         } else {
             ListStep::Nothing
         };
-        Ok(Step { key: key.into(), in_list })
+        Ok(Step { key: Key::new(&key), in_list })
     }
 }
 
@@ -98,7 +100,7 @@ mod tests {
         let keys: Vec<&str> = pointer.steps.iter().map(|step| &*step.key).collect();
         assert_eq!(keys, ["a/b", "~", "key=x=y", "*", "7", "07"]);
         let lists: Vec<&ListStep> = pointer.steps.iter().map(|step| &step.in_list).collect();
-        let find = ListStep::Find { key: "key".into(), value: "x=y".into() };
+        let find = ListStep::Find { key: Key::new("key"), value: "x=y".into() };
         let nothing = ListStep::Nothing;
         assert_eq!(lists, [&nothing, &nothing, &find, &ListStep::Any, &ListStep::Index(7), &nothing]);
         assert_eq!(Pointer::parse("").unwrap(), Pointer { up: 0, steps: Vec::new() });

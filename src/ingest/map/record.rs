@@ -8,7 +8,7 @@ use super::filter;
 use super::nulls::Nulls;
 use super::pointer::{ListStep, Pointer, Step};
 use crate::json::{
-    ESCAPED, Kind, NodeId, ObjectIndexes, Scanner, Span, TextBuffer, Tree, compact, escapes, unescape,
+    ESCAPED, Key, Kind, NodeId, ObjectIndexes, Scanner, Span, TextBuffer, Tree, compact, escapes, unescape,
 };
 
 /// The value of an expression.
@@ -169,7 +169,7 @@ impl Record<'_, '_> {
     #[inline]
     fn step(&mut self, node: NodeId, step: &Step) -> Option<NodeId> {
         match self.values.tree.value(node).kind() {
-            Kind::Object => match self.member(node, step) {
+            Kind::Object => match self.member(node, &step.key) {
                 None if step.in_list == ListStep::Any => self.first_not_null(node),
                 member => member,
             },
@@ -193,10 +193,11 @@ impl Record<'_, '_> {
         }
     }
 
+    /// Returns the member of an object with a key; for a repeated key, the last one.
     #[inline]
-    fn member(&mut self, object: NodeId, step: &Step) -> Option<NodeId> {
+    pub fn member(&mut self, object: NodeId, key: &Key) -> Option<NodeId> {
         let Values { tree, indexes, .. } = &mut *self.values;
-        indexes.member(tree, self.buffer, object, &step.key)
+        indexes.member(tree, self.buffer, object, key)
     }
 
     fn first_not_null(&self, node: NodeId) -> Option<NodeId> {

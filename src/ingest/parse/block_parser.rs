@@ -7,6 +7,7 @@ use memchr::memchr;
 use super::extra_fields::InheritedFields;
 use super::fields::Field;
 use super::line_fields::LineFields;
+use super::mapped::properties::SetValue;
 use super::parsed::{ParseOptions, Parsed};
 use super::rejected::{RejectReason, RejectedIdentity, RejectedLine, RepeatedRejects};
 use super::row_builder::{IdSource, LineKind, ParserScratch, RowBuilder};
@@ -220,6 +221,8 @@ pub(super) struct RecordState {
     pub roots: Vec<NodeId>,
     /// The members of the element that were copied unchanged to columns.
     pub consumed: Vec<NodeId>,
+    /// The values that a map sets in the properties of the current event.
+    pub set_values: Vec<SetValue>,
     /// Offset of the record in the input; `None` for native lines.
     pub offset: Option<u64>,
     /// The columns that the wrapping of the record supplies for its events, if any.

@@ -120,10 +120,22 @@ impl LineFields {
 
     /// Sets a field to a value that is not null.
     pub fn set(&mut self, field: Field, value: FieldValue) {
-        if let Some(slot) = self.values.first_mut().and_then(|fields| fields.get_mut(field as usize)) {
+        if let Some(slot) = self.slot(field) {
             *slot = value;
-            self.present[Spelling::Snake as usize] |= field.bit();
+            self.add(field);
         }
+    }
+
+    /// Returns the slot to which the value of a field is written before the field is added.
+    #[inline]
+    pub fn slot(&mut self, field: Field) -> Option<&mut FieldValue> {
+        self.values.first_mut()?.get_mut(field as usize)
+    }
+
+    /// Adds a field, whose value is in its slot and is not null.
+    #[inline]
+    pub fn add(&mut self, field: Field) {
+        self.present[Spelling::Snake as usize] |= field.bit();
     }
 
     /// Makes a field null.

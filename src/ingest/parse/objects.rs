@@ -70,13 +70,14 @@ impl RowBuilder<'_> {
         name: Span,
         row: &mut EventRow,
     ) {
-        let key = match self.buffer.get(name) {
-            Some("message_received") => "response_time_ms",
-            Some("widget_opened") => "triggered_by",
-            _ => return,
-        };
+        let known = self.known_property.take();
+        let Some(key) = self.buffer.get(name).and_then(session_property) else { return };
         let Some(object) = object else { return };
-        let Some(value) = find_property(scanner, &self.buffer, object, key) else { return };
+        let value = match known {
+            Some((known, value)) if known == object => value,
+            _ => find_property(scanner, &self.buffer, object, key),
+        };
+        let Some(value) = value else { return };
         if key == "triggered_by" {
             if value.kind() == Kind::String && value.inner().len > 0 {
                 let text = self.string(value);
@@ -88,6 +89,19 @@ impl RowBuilder<'_> {
                 None => self.pending.push(Warning::BadResponseTime),
             }
         }
+    }
+}
+
+/// The keys of the properties that sessions read.
+pub(super) const SESSION_PROPERTIES: [&str; 2] = ["response_time_ms", "triggered_by"];
+
+/// Returns the key of the property that sessions read from the events with a name.
+pub(super) fn session_property(name: &str) -> Option<&'static str> {
+    let [response_time, trigger] = SESSION_PROPERTIES;
+    match name {
+        "message_received" => Some(response_time),
+        "widget_opened" => Some(trigger),
+        _ => None,
     }
 }
 

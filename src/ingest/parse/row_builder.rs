@@ -11,7 +11,7 @@ use super::timestamp;
 use super::warnings::{Warning, Warnings};
 use crate::enrich::Enricher;
 use crate::event::{Block, EventRow, KeyKind, NO_TIME, TextField, TextId};
-use crate::json::{Member, Scanner, Span, TextBuffer};
+use crate::json::{Member, Scanner, Span, TextBuffer, Value};
 use crate::time::Micros;
 
 /// Length of a short event line, in bytes. Bounds the rows for which memory is reserved.
@@ -64,6 +64,9 @@ pub(super) struct RowBuilder<'a> {
     pub(super) utc_times: u64,
     /// The texts of the current event that were already read as times with an offset.
     pub(super) known_times: Vec<(Span, Micros)>,
+    /// The properties of the current event and the property that sessions read, if a map has
+    /// already looked it up.
+    pub(super) known_property: Option<(Value, Option<Value>)>,
     /// Buffer for the members of `extra`.
     pub(super) members: Vec<Member>,
     /// The chatbot of lines without `chatbot_id`.
@@ -116,6 +119,7 @@ impl<'a> RowBuilder<'a> {
             has_utc_time: false,
             utc_times: 0,
             known_times: Vec::new(),
+            known_property: None,
             members: Vec::new(),
             chatbot,
             type_names,

@@ -1,7 +1,5 @@
 //! The interner of the texts of a block's rows.
 
-use std::collections::HashMap;
-
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -23,7 +21,7 @@ pub(super) struct Interner {
     /// The texts by hash.
     table: HashTable<(u64, TextId)>,
     /// The long texts by span.
-    long: HashMap<Span, TextId>,
+    long: HashTable<(Span, TextId)>,
 }
 
 impl Interner {
@@ -41,11 +39,11 @@ impl Interner {
         if span.len < LONG {
             return self.intern(text);
         }
-        if let Some(id) = self.long.get(&span) {
+        if let Some((_, id)) = self.long.find(span_hash(span), |(other, _)| *other == span) {
             return *id;
         }
         let id = self.intern(text);
-        self.long.insert(span, id);
+        self.long.insert_unique(span_hash(span), (span, id), |(span, _)| span_hash(*span));
         id
     }
 
@@ -74,6 +72,13 @@ impl Interner {
         self.table.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         id
     }
+}
+
+/// Returns the hash of a span. A multiplication spreads it over the high bits, and the hash table
+/// uses the low bits too.
+fn span_hash(span: Span) -> u64 {
+    let mixed = (u64::from(span.start) << 32 | u64::from(span.len)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
 }
 
 #[cfg(test)]

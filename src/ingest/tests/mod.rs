@@ -7,6 +7,7 @@ mod envelopes;
 mod fields;
 mod identity;
 mod mapped_bytes;
+mod mapped_values;
 mod privacy;
 mod progress;
 mod rejections;

@@ -41,13 +41,14 @@ impl CsvBlocks {
         CsvBlocks { rest: Vec::new(), line, header: true, ended: false, limit: RECORD_LIMIT }
     }
 
-    /// Reads the next block; `None` at the end of the file.
+    /// Reads the next block into the memory of `bytes`; `None` at the end of the file.
     ///
     /// # Errors
     /// See [`BlockReader::next_block`].
-    pub fn next_block(&mut self, blocks: &mut BlockReader) -> Result<Option<RowBlock>> {
+    pub fn next_block(&mut self, blocks: &mut BlockReader, mut bytes: Vec<u8>) -> Result<Option<RowBlock>> {
         let offset = blocks.position().0 - self.rest.len() as u64;
-        let mut bytes = std::mem::take(&mut self.rest);
+        bytes.clear();
+        bytes.append(&mut std::mem::take(&mut self.rest));
         let mut end = 0;
         let mut damage = None;
         while end == 0 && !(self.ended && bytes.is_empty()) {
@@ -159,7 +160,7 @@ mod tests {
         let mut csv = CsvBlocks { limit, ..CsvBlocks::new(1) };
         let (mut rows, mut broken, mut position) = (Vec::new(), Vec::new(), ReadPosition::default());
         // The first read has at least 4 KiB, whatever the block size.
-        while let Some(found) = csv.next_block(&mut blocks).unwrap() {
+        while let Some(found) = csv.next_block(&mut blocks, b"used before".to_vec()).unwrap() {
             assert!(csv.rest.len() <= block.max(4096));
             rows.extend(found.raw.bytes);
             broken.extend(found.broken.iter().map(|b| (b.line, b.offset, b.reason, b.length)));
@@ -215,6 +216,25 @@ mod tests {
             assert_eq!(position.consumed, text.len() as u64);
         }
         assert_eq!(read("a,b\n1,\"x\"", 4096, 5000).0, "1,\"x\"");
+    }
+
+    #[test]
+    fn byte_order_mark_and_utf16_are_read() {
+        let text = "a,b\n1,\"é\n\"\n2,y\n";
+        let utf16: Vec<u8> =
+            "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        for bytes in [format!("\u{feff}{text}").into_bytes(), utf16] {
+            for block in [1, 5, 4096] {
+                let mut blocks =
+                    BlockReader::from_source("x.csv", Box::new(std::io::Cursor::new(bytes.clone()))).unwrap();
+                blocks = blocks.with_block_size(block);
+                let (mut csv, mut rows) = (CsvBlocks::new(1), Vec::new());
+                while let Some(found) = csv.next_block(&mut blocks, vec![b'x'; 9]).unwrap() {
+                    rows.extend(found.raw.bytes);
+                }
+                assert_eq!(String::from_utf8(rows).unwrap(), "1,\"é\n\"\n2,y\n", "{block}");
+            }
+        }
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl RecordReader {
         let map = self.format.map.clone();
         let layout = match self.format.reader {
             _ if self.splitter.is_some() => return self.values_block(),
-            Some(Reader::Csv) => return self.csv_block(),
+            Some(Reader::Csv) => return self.csv_block(buffer),
             Some(reader @ (Reader::Tsv | Reader::W3c)) => Layout::Rows(reader, self.columns.clone()),
             Some(Reader::Text) => Layout::Text,
             Some(Reader::Json) | None => Layout::JsonLines,
@@ -221,8 +221,9 @@ impl RecordReader {
     }
 
     /// Reads a block of rows that can span lines.
-    fn csv_block(&mut self) -> Result<Option<(RawBlock, ReadPosition)>> {
-        let Some(RowBlock { mut raw, broken, position }) = self.csv.next_block(&mut self.blocks)? else {
+    fn csv_block(&mut self, buffer: Vec<u8>) -> Result<Option<(RawBlock, ReadPosition)>> {
+        let Some(RowBlock { mut raw, broken, position }) = self.csv.next_block(&mut self.blocks, buffer)?
+        else {
             return Ok(None);
         };
         let layout = Layout::Rows(Reader::Csv, self.columns.clone());

@@ -15,7 +15,7 @@ use crate::ingest::map::record::{Record, Values};
 use crate::ingest::map::row::{RowField, RowKeys};
 use crate::ingest::map::unwrap::{Join, JoinEnd, Unwrapped, values_at};
 use crate::ingest::map::{Defaults, Map, MapKind, Reader, SharedMap};
-use crate::json::{Kind, NodeId, Span, TextBuffer, compact};
+use crate::json::{Key, Kind, NodeId, Span, TextBuffer, compact};
 use crate::time::Zone;
 
 /// Maximum depth of nested wrappings.
@@ -366,8 +366,11 @@ impl Unwrapper {
     /// Returns an object with the members that its wrapping adds to it.
     fn with_members(&mut self, buffer: &mut TextBuffer<'_>, node: NodeId, given: &Given) -> Option<NodeId> {
         let tree = &self.values.tree;
-        let missing: Vec<&(String, String)> =
-            given.members.iter().filter(|(key, _)| tree.member(buffer, node, key).is_none()).collect();
+        let missing: Vec<&(String, String)> = given
+            .members
+            .iter()
+            .filter(|(key, _)| tree.member(buffer, node, &Key::new(key)).is_none())
+            .collect();
         if missing.is_empty() {
             return Some(node);
         }

@@ -1,10 +1,13 @@
 //! The columns of a mapped event.
 
+use std::sync::LazyLock;
+
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::super::block_parser::BlockLines;
-use super::super::fields::{Field, IDS, OBJECTS};
+use super::super::fields::{Field, OBJECTS};
 use super::super::line_fields::{FieldValue, OtherMember};
+use super::super::objects::{SESSION_PROPERTIES, session_property};
 use super::super::rejected::{RejectReason, RejectedIdentity, RejectedLine};
 use super::super::row_builder::{IdSource, LineKind, Rejection};
 use super::super::warnings::Warning;
@@ -12,7 +15,7 @@ use crate::ingest::map::local_time::{TimeRules, is_number};
 use crate::ingest::map::record::{Found, Record};
 use crate::ingest::map::{EventMap, Map};
 use crate::ingest::timestamp::has_offset;
-use crate::json::{Kind, Member, NodeId, Span, Value, compact};
+use crate::json::{ESCAPED, Key, Kind, Member, NodeId, Span, Value, compact};
 use crate::time::{Micros, Zone, format_utc};
 
 /// The event name of requests for style sheets, scripts, images and similar files. They are neither
@@ -53,7 +56,7 @@ impl BlockLines<'_, '_> {
             has_zone: zone.is_some(),
             patterns: &map.time_formats,
         };
-        let mut is_asset = false;
+        let (mut is_asset, mut property, mut properties) = (false, None, None);
         for (field, expression) in &events.columns {
             if is_asset && PAGE & field.bit() != 0 {
                 continue;
@@ -64,6 +67,7 @@ impl BlockLines<'_, '_> {
                 nulls: &map.nulls,
                 levels,
             };
+            let Some(slot) = self.line.slot(*field) else { continue };
             let (found, converted) = if *field == Field::EventName {
                 let found = record.evaluate_name(expression);
                 let name = record.found_text(found).unwrap_or_default();
@@ -74,33 +78,40 @@ impl BlockLines<'_, '_> {
                 match renamed {
                     Some(new) if new.is_empty() => return Ok(false),
                     Some(new) if new != name => {
-                        is_asset = new == ASSET;
-                        let span = record.buffer.push(&new);
-                        (Found::Text(span), Converted::Value(text_value(NOWHERE, span)))
+                        (is_asset, property) = (new == ASSET, session_property(&new));
+                        let found = Found::Text(record.buffer.push(&new));
+                        (found, text(&mut record, found, slot))
                     }
                     _ if name.is_empty() => continue,
                     _ => {
-                        is_asset = name == ASSET;
-                        (found, text(&mut record, found))
+                        (is_asset, property) = (name == ASSET, session_property(&name));
+                        (found, text(&mut record, found, slot))
                     }
                 }
             } else {
                 let found = record.evaluate(expression);
-                (found, converted(&mut record, *field, found, &times))
+                (found, converted(&mut record, *field, found, &times, slot))
             };
             match converted {
                 Converted::Null => {}
                 Converted::WrongType => wrong |= field.bit(),
-                Converted::Value(value) | Converted::Time(value, _) => {
-                    if let Converted::Time(value, time) = converted {
-                        self.rows.known_times.push((value.text, time));
+                Converted::Value | Converted::Time(_) => {
+                    if let Converted::Time(time) = converted {
+                        self.rows.known_times.push((slot.text, time));
                     }
-                    self.line.set(*field, value);
+                    self.line.add(*field);
                     if let Found::Node(node) = found {
                         consumed.push(node);
+                        if *field == Field::Properties {
+                            properties = Some(node);
+                        }
                     }
                 }
             }
+        }
+        self.rows.known_property = None;
+        if let (Some(key), Some(node)) = (property, properties) {
+            self.look_up_property(map, node, key);
         }
         if !events.properties.is_empty() {
             self.set_properties(map, &events.properties, levels);
@@ -135,6 +146,17 @@ impl BlockLines<'_, '_> {
             self.rows.warnings.add(Warning::WrongType(field));
         }
         Ok(true)
+    }
+
+    /// Looks up the property that sessions read. The members of the object have an index, so they
+    /// need not be scanned again.
+    fn look_up_property(&mut self, map: &Map, node: NodeId, key: &str) {
+        static KEYS: LazyLock<[Key; 2]> = LazyLock::new(|| SESSION_PROPERTIES.map(Key::new));
+        let Some(key) = KEYS.iter().find(|each| ***each == *key) else { return };
+        let (buffer, values) = (&mut self.rows.buffer, &mut self.record.values);
+        let mut record = Record { buffer, values, nulls: &map.nulls, levels: &[] };
+        let found = record.member(node, key).map(|member| record.values.tree.value(member));
+        self.rows.known_property = Some((self.record.values.tree.value(node), found));
     }
 
     /// Returns the hash of an element and of the values that were read from outside it.
@@ -199,55 +221,75 @@ fn with_text(hash: u128, text: &str) -> u128 {
     hasher.digest128()
 }
 
-/// The value of a column.
-#[derive(Clone, Copy)]
-pub(super) enum Converted {
+/// The outcome of a conversion. The value is in the slot of its field: a value that is returned
+/// would be copied, in words of another size than those in which it was written, which is slow.
+#[derive(Clone, Copy, Debug)]
+enum Converted {
     Null,
     WrongType,
-    Value(FieldValue),
+    Value,
     /// A time with an offset, in a form that native lines accept, and its value.
-    Time(FieldValue, Micros),
+    Time(Micros),
 }
 
 /// Converts the value of a column to the type of its field.
-fn converted(record: &mut Record<'_, '_>, field: Field, found: Found, times: &TimeForms<'_>) -> Converted {
+#[inline]
+fn converted(
+    record: &mut Record<'_, '_>,
+    field: Field,
+    found: Found,
+    times: &TimeForms<'_>,
+    slot: &mut FieldValue,
+) -> Converted {
     match field.bit() {
-        bit if bit & TIMES != 0 => time(record, found, times),
-        bit if bit & PIXELS != 0 => number(record, found),
-        bit if bit & OBJECTS != 0 => object(record, found),
-        bit if bit & (IDS | Field::EventId.bit() | Field::ChatbotId.bit()) != 0 => text(record, found),
-        _ => text(record, found),
+        bit if bit & TIMES != 0 => time(record, found, times, slot),
+        bit if bit & PIXELS != 0 => number(record, found, slot),
+        bit if bit & OBJECTS != 0 => object(record, found, slot),
+        _ => text(record, found, slot),
     }
 }
 
 /// Returns the value of a text in the buffer.
-pub(super) fn text_value(key: Value, span: Span) -> FieldValue {
+fn text_value(key: Value, span: Span) -> FieldValue {
     let value = Value::new(span.start as usize, (span.start + span.len) as usize, Kind::String, 0);
     FieldValue { member: Member { key, value }, text: span }
 }
 
-fn text(record: &mut Record<'_, '_>, found: Found) -> Converted {
+/// Sets a text in the buffer.
+#[inline]
+fn set_text(slot: &mut FieldValue, key: Value, span: Span) -> Converted {
+    *slot = text_value(key, span);
+    Converted::Value
+}
+
+/// Sets a value without a text.
+fn set_value(slot: &mut FieldValue, value: Value) -> Converted {
+    *slot = FieldValue { member: Member { key: NOWHERE, value }, text: Span::NONE };
+    Converted::Value
+}
+
+#[inline]
+fn text(record: &mut Record<'_, '_>, found: Found, slot: &mut FieldValue) -> Converted {
     match found {
         Found::Null => Converted::Null,
         Found::Text(span) if span.len == 0 => Converted::Null,
-        Found::Text(span) => Converted::Value(text_value(NOWHERE, span)),
+        Found::Text(span) => set_text(slot, NOWHERE, span),
         Found::Node(node) => {
             let (key, value) = (record.values.tree.key(node), record.values.tree.value(node));
             match value.kind() {
-                Kind::String if value.has(crate::json::ESCAPED) => {
-                    Converted::Value(FieldValue { member: Member { key, value }, text: Span::NONE })
-                }
                 Kind::String => {
-                    Converted::Value(FieldValue { member: Member { key, value }, text: value.inner() })
+                    let text = if value.has(ESCAPED) { Span::NONE } else { value.inner() };
+                    *slot = FieldValue { member: Member { key, value }, text };
+                    Converted::Value
                 }
-                Kind::Number | Kind::Bool => Converted::Value(text_value(key, value.raw())),
+                Kind::Number | Kind::Bool => set_text(slot, key, value.raw()),
                 Kind::Null | Kind::Object | Kind::Array => Converted::WrongType,
             }
         }
     }
 }
 
-fn number(record: &mut Record<'_, '_>, found: Found) -> Converted {
+fn number(record: &mut Record<'_, '_>, found: Found, slot: &mut FieldValue) -> Converted {
     if found == Found::Null {
         return Converted::Null;
     }
@@ -264,15 +306,14 @@ fn number(record: &mut Record<'_, '_>, found: Found) -> Converted {
         i32::try_from(number.truncated()?).ok().filter(|_| number.exact)
     };
     match record.buffer.get(span).filter(|text| text.len() <= 64 && is_number(text)).and_then(exact) {
-        Some(_) => Converted::Value(number_value(span)),
+        Some(_) => set_value(slot, number_value(span)),
         None => Converted::WrongType,
     }
 }
 
 /// Returns the value of a number whose digits are in the buffer.
-fn number_value(span: Span) -> FieldValue {
-    let value = Value::new(span.start as usize, (span.start + span.len) as usize, Kind::Number, 0);
-    FieldValue { member: Member { key: NOWHERE, value }, text: Span::NONE }
+fn number_value(span: Span) -> Value {
+    Value::new(span.start as usize, (span.start + span.len) as usize, Kind::Number, 0)
 }
 
 /// The forms of the times of a map.
@@ -285,7 +326,12 @@ struct TimeForms<'m> {
 }
 
 /// Converts a time.
-fn time(record: &mut Record<'_, '_>, found: Found, times: &TimeForms<'_>) -> Converted {
+fn time(
+    record: &mut Record<'_, '_>,
+    found: Found,
+    times: &TimeForms<'_>,
+    slot: &mut FieldValue,
+) -> Converted {
     let TimeForms { rules, has_zone, patterns } = *times;
     let (span, is_json_number) = match found {
         Found::Null => return Converted::Null,
@@ -296,21 +342,18 @@ fn time(record: &mut Record<'_, '_>, found: Found, times: &TimeForms<'_>) -> Con
                 Kind::String => (record.decoded(node), false),
                 Kind::Number => (value.raw(), true),
                 // Not a time: the event is rejected.
-                _ => {
-                    let member = Member { key: NOWHERE, value };
-                    return Converted::Value(FieldValue { member, text: Span::NONE });
-                }
+                _ => return set_value(slot, value),
             }
         }
     };
     let text = record.buffer.get(span).unwrap_or("");
     if let Some(time) = patterns.iter().find_map(|pattern| rules.by_pattern(text, pattern)) {
         let text = format_utc(time);
-        return Converted::Value(text_value(NOWHERE, record.buffer.push(&text)));
+        return set_text(slot, NOWHERE, record.buffer.push(&text));
     }
     let is_number = is_json_number || is_number(text);
     if is_number && !rules.local_epoch {
-        return Converted::Value(number_value(span));
+        return set_value(slot, number_value(span));
     }
     let has_offset = has_offset(text);
     if !is_number
@@ -318,20 +361,20 @@ fn time(record: &mut Record<'_, '_>, found: Found, times: &TimeForms<'_>) -> Con
         && (!has_zone || has_offset)
         && let Some(time) = crate::ingest::timestamp::from_text(text.as_bytes())
     {
-        let value = text_value(NOWHERE, span);
-        return if has_offset { Converted::Time(value, time) } else { Converted::Value(value) };
+        set_text(slot, NOWHERE, span);
+        return if has_offset { Converted::Time(time) } else { Converted::Value };
     }
     match if is_json_number { rules.number(text) } else { rules.text(text) } {
         Some(time) => {
             let text = format_utc(time);
-            Converted::Value(text_value(NOWHERE, record.buffer.push(&text)))
+            set_text(slot, NOWHERE, record.buffer.push(&text))
         }
-        None => Converted::Value(text_value(NOWHERE, span)),
+        None => set_text(slot, NOWHERE, span),
     }
 }
 
-/// Returns an object, which can also be encoded in a text.
-pub(super) fn object(record: &mut Record<'_, '_>, found: Found) -> Converted {
+/// Sets an object, which can also be encoded in a text.
+fn object(record: &mut Record<'_, '_>, found: Found, slot: &mut FieldValue) -> Converted {
     let node = match found {
         Found::Null => return Converted::Null,
         Found::Text(span) => record.parse(span),
@@ -343,9 +386,7 @@ pub(super) fn object(record: &mut Record<'_, '_>, found: Found) -> Converted {
     let value = node.map(|node| record.values.tree.value(node)).filter(|value| value.kind() == Kind::Object);
     match (node, value) {
         (Some(node), Some(_)) if record.values.tree.is_empty(node) => Converted::Null,
-        (_, Some(value)) => {
-            Converted::Value(FieldValue { member: Member { key: NOWHERE, value }, text: Span::NONE })
-        }
+        (_, Some(value)) => set_value(slot, value),
         _ => Converted::WrongType,
     }
 }

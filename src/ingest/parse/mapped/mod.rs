@@ -10,7 +10,7 @@
 mod columns;
 mod csv_row;
 mod prepared;
-mod properties;
+pub(super) mod properties;
 mod rows;
 
 use memchr::{memchr, memchr_iter};
