@@ -47,6 +47,7 @@ DUCKDB = """
 import sys, time, duckdb
 start = time.process_time(), time.monotonic()
 with duckdb.connect(sys.argv[1]) as connection:
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(sys.argv[3].format(file=sys.argv[2])).fetchall()
 print(time.process_time() - start[0], time.monotonic() - start[1])
 """
