@@ -194,7 +194,7 @@ impl BlockReader {
     pub fn next_bytes(&mut self, bytes: &mut Vec<u8>) -> Result<bool> {
         let before = bytes.len();
         if !self.started {
-            // The encoding of the input is told from its first bytes.
+            // The first bytes determine the encoding of the input.
             let mut head = Vec::new();
             self.fill(&mut head);
             self.carry = head;
