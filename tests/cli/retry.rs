@@ -153,7 +153,7 @@ fn line_without_its_ip_addresses_is_not_retried() {
     let run = sandbox.wa("rejects --retry --chatbot c").exits(0);
     run.says("0 of 1 line is no longer rejected")
         .says("1 line was not read: IP addresses were removed")
-        .warns("are read from their files: wa ingest FILE");
+        .warns("ingest their files again: wa ingest FILE");
     assert_eq!(sandbox.wa("rejects --format json").json()["lines"], 1);
 }
 
