@@ -25,6 +25,7 @@ mod footer;
 mod levels;
 mod page;
 mod rle_hybrid;
+pub mod stored_values;
 #[cfg(test)]
 mod tests;
 mod texts;

@@ -17,7 +17,7 @@ const CACHE_SIZE: usize = 256;
 const UNCACHED_ROWS: u32 = 64;
 /// Maximum bytes of texts of a page. A page cannot hold 2 GiB, and the repetitions of one text
 /// alone can exceed 4 GiB.
-const PAGE_BYTES: usize = 64 << 20;
+pub(super) const PAGE_BYTES: usize = 64 << 20;
 /// Maximum bytes of a dictionary, which is a single page.
 const DICTIONARY_BYTES: usize = 1 << 30;
 
@@ -58,6 +58,12 @@ impl Default for TextColumn<'_> {
 }
 
 impl<'a> TextColumn<'a> {
+    /// Returns a column of the given codes of distinct texts. No row can be added to it.
+    pub(super) fn from_codes(changes: CodeChanges, distinct: Vec<&'a str>) -> TextColumn<'a> {
+        let text_bytes = distinct.iter().map(|text| text.len()).sum();
+        TextColumn { changes, distinct, text_bytes, ..TextColumn::default() }
+    }
+
     /// Appends a row. Returns the number of bytes that this adds to the distinct texts.
     #[inline]
     pub fn push(&mut self, text: Option<&'a str>) -> usize {
@@ -236,6 +242,11 @@ impl<T> Default for NumberColumn<T> {
 }
 
 impl<T: Number> NumberColumn<T> {
+    /// Returns a column of the given codes of distinct numbers. No row can be added to it.
+    pub(super) fn from_codes(changes: CodeChanges, distinct: Vec<T>) -> NumberColumn<T> {
+        NumberColumn { changes, distinct, ..NumberColumn::default() }
+    }
+
     /// Appends a row.
     #[inline]
     pub fn push(&mut self, number: Option<T>) {

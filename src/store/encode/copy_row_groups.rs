@@ -1,8 +1,12 @@
-//! Copying of row groups from a replaced file, without decoding them.
+//! Copying of row groups from a replaced file, without decoding their values.
 
+use super::chunk::Chunk;
+use super::file::ZSTD;
 use super::footer::{ChunkEntry, Group, read_groups};
-use super::{FileBuilder, GROUP_TEXT_BYTES};
+use super::remaining_rows::{ColumnBytes, without_rows};
+use super::{FileBuilder, GROUP_TEXT_BYTES, ROW_GROUP};
 use crate::error::{Error, Result};
+use crate::store::columns::Column;
 use crate::store::decode::checksums::{TAIL_BYTES, footer_length};
 use crate::store::frame::Frame;
 
@@ -23,7 +27,7 @@ impl FileBuilder {
     }
 
     /// Adds the rows of a file, except those for which `removed` is true. `removed` can be shorter
-    /// than the file. Only row groups that lose rows are decoded; the others are added as
+    /// than the file. Only row groups that lose rows are encoded again; the others are added as
     /// [`append_file`](FileBuilder::append_file) does.
     ///
     /// # Errors
@@ -42,6 +46,13 @@ impl FileBuilder {
                 self.append_group(&file, group)?;
                 continue;
             }
+            let remaining = group.rows as usize - removed.iter().filter(|removed| **removed).count();
+            if is_large(remaining as u64, group.uncompressed())
+                && let Some(columns) = self.remaining_columns(&file, group, removed)
+            {
+                self.add(remaining, columns)?;
+                continue;
+            }
             let mut whole = FileBuilder::new(self.table);
             whole.copy(&file, group)?;
             let rest = without(&decode(whole.finish()?)?, removed)?;
@@ -53,6 +64,22 @@ impl FileBuilder {
             }
         }
         Ok(())
+    }
+
+    /// Encodes the rows of a row group, except those for which `removed` is true. `removed` can be
+    /// shorter than the group. Returns `None` if the group is too large for this, or not as `wa`
+    /// writes it.
+    fn remaining_columns(&self, file: &[u8], group: &Group, removed: &[bool]) -> Option<Vec<Chunk>> {
+        if group.rows > ROW_GROUP as u64 || group.uncompressed() > GROUP_TEXT_BYTES as u64 {
+            return None;
+        }
+        let encode = |(column, chunk): (&Column, &ChunkEntry)| {
+            let bytes = chunk_bytes(file, chunk).ok()?;
+            let (is_zstd, uncompressed) = (chunk.codec == ZSTD, chunk.uncompressed as usize);
+            let column = ColumnBytes { kind: column.kind, bytes, is_zstd, uncompressed };
+            without_rows(self.table, &column, group.rows as usize, removed)
+        };
+        self.table.columns().iter().zip(&group.chunks).map(encode).collect()
     }
 
     /// Adds a row group of a file: copies it if it is large.

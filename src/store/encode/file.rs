@@ -18,7 +18,7 @@ use crate::store::frame::Frame;
 /// Typical size of a row in a file, rounded up.
 const BYTES_PER_ROW: usize = 96;
 /// The codec Zstandard.
-const ZSTD: i64 = 6;
+pub(super) const ZSTD: i64 = 6;
 /// Types of pages.
 const DATA_PAGE: i64 = 0;
 const DICTIONARY_PAGE: i64 = 2;

@@ -17,6 +17,7 @@ mod delta;
 mod file;
 mod footer;
 mod from_frame;
+mod remaining_rows;
 mod rle_hybrid;
 #[cfg(test)]
 pub(super) mod tests;
