@@ -18,6 +18,9 @@ use super::frame::Frame;
 use super::manifest::{DataFile, checksum};
 use crate::error::{Error, Result};
 
+/// Number of rows of a large row group that are decoded together if only some of them are needed.
+const ROWS_TOGETHER: usize = 1 << 13;
+
 /// An open data file and its entry in the manifest.
 pub struct DataFileReader<'a> {
     file: OpenFile,
@@ -60,22 +63,12 @@ impl<'a> DataFileReader<'a> {
     /// number of rows.
     pub fn read_rows(self, is_selected: &[bool]) -> Result<Frame> {
         self.check_rows(is_selected.len())?;
-        let groups = self.entry.footer().and_then(|footer| RowGroupReader::new(&self.file, None, footer));
-        if let Some(mut groups) = groups {
-            let (mut frames, mut start) = (Vec::new(), 0);
-            while let Some(rows) = groups.next_rows() {
-                let of_group = is_selected.get(start..start + rows).unwrap_or_default();
-                start += rows;
-                if !of_group.contains(&true) {
-                    groups.skip();
-                    continue;
-                }
-                let Some(data) = groups.next(&self.file) else { break };
-                frames.push(Frame::new(data).filter(of_group.iter().copied())?);
-            }
-            if groups.is_done() && !frames.is_empty() {
-                return Frame::concat(frames);
-            }
+        let selected = match self.entry.footer() {
+            Some(footer) => read_selected(&self.file, footer, is_selected)?,
+            None => None,
+        };
+        if let Some(selected) = selected {
+            return Ok(selected);
         }
         self.read_whole(None)?.filter(is_selected.iter().copied())
     }
@@ -97,6 +90,29 @@ impl<'a> DataFileReader<'a> {
     }
 }
 
+/// Reads the rows for which `is_selected` is true. Row groups without such rows are skipped, and of
+/// the others, one piece is decoded at a time. Returns `None` if no row is selected, and in the same
+/// cases as [`decode::read_checked`].
+fn read_selected(file: &OpenFile, footer: FooterChecksum, is_selected: &[bool]) -> Result<Option<Frame>> {
+    let Some(mut groups) = RowGroupReader::new(file, None, footer) else { return Ok(None) };
+    let (mut frames, mut start) = (Vec::new(), 0);
+    while let Some(rows) = groups.next_rows() {
+        let of_group = is_selected.get(start..start + rows).unwrap_or_default();
+        start += rows;
+        if !of_group.contains(&true) {
+            groups.skip();
+            continue;
+        }
+        for of_piece in of_group.chunks(ROWS_TOGETHER) {
+            let Some(data) = groups.next_piece(file, ROWS_TOGETHER) else { return Ok(None) };
+            if of_piece.contains(&true) {
+                frames.push(Frame::new(data).filter(of_piece.iter().copied())?);
+            }
+        }
+    }
+    Ok(if frames.is_empty() { None } else { Some(Frame::concat(frames)?) })
+}
+
 /// The row groups of a data file, read one after the other.
 pub struct RowGroups<'a> {
     file: DataFileReader<'a>,
@@ -115,11 +131,28 @@ impl RowGroups<'_> {
     /// # Errors
     /// Returns the errors of [`DataFileReader::read`].
     pub fn next_group(&mut self) -> Result<Option<Frame>> {
+        self.next_frame(RowGroupReader::next)
+    }
+
+    /// Reads the next rows of one row group, at most `max_rows`; `None` after the last ones. The
+    /// rows of a group that are not decoded yet take less memory. All remaining rows of a file that
+    /// `store::decode` does not support are one piece.
+    ///
+    /// # Errors
+    /// As [`DataFileReader::read`].
+    pub fn next_piece(&mut self, max_rows: usize) -> Result<Option<Frame>> {
+        self.next_frame(|groups, file| groups.next_piece(file, max_rows))
+    }
+
+    fn next_frame(
+        &mut self,
+        next: impl FnOnce(&mut RowGroupReader, &OpenFile) -> Option<DataFrame>,
+    ) -> Result<Option<Frame>> {
         if self.is_done {
             return Ok(None);
         }
         if let Some(groups) = &mut self.groups {
-            if let Some(data) = groups.next(&self.file.file) {
+            if let Some(data) = next(groups, &self.file.file) {
                 self.rows += data.height();
                 return Ok(Some(Frame::new(data)));
             }
@@ -157,10 +190,31 @@ pub fn has_footer(bytes: &[u8], entry: &DataFile) -> bool {
 /// Returns a description if the bytes are not a Parquet file, or it lacks a column. No bytes make
 /// this function panic.
 pub fn decode(bytes: Vec<u8>, columns: Option<&[&str]>) -> Result<Frame, String> {
-    let file = OpenFile::Bytes(bytes);
+    decode_file(OpenFile::Bytes(bytes), columns)
+}
+
+fn decode_file(file: OpenFile, columns: Option<&[&str]>) -> Result<Frame, String> {
     match decode::read(&file, columns) {
         Some(data) => Ok(Frame::new(data)),
         None => decode_with_polars(file, columns),
+    }
+}
+
+/// Reads the rows of a Parquet file for which `is_selected` is true, like [`decode`].
+///
+/// # Errors
+/// Returns the errors of [`decode`], and fails if `is_selected` has another number of rows.
+pub fn decode_rows(bytes: Vec<u8>, is_selected: &[bool]) -> Result<Frame, String> {
+    let footer = FooterChecksum::from_file(&bytes);
+    let file = OpenFile::Bytes(bytes);
+    let failed = |error: Error| error.to_string();
+    let selected = match footer {
+        Some(footer) => read_selected(&file, footer, is_selected).map_err(failed)?,
+        None => None,
+    };
+    match selected {
+        Some(selected) => Ok(selected),
+        None => decode_file(file, None)?.filter(is_selected.iter().copied()).map_err(failed),
     }
 }
 
@@ -286,10 +340,18 @@ mod tests {
 
     /// Reads the row groups of a file.
     fn groups(bytes: &[u8], entry: &DataFile) -> (Vec<Frame>, Result<()>) {
+        frames(bytes, entry, |groups| groups.next_group())
+    }
+
+    fn frames(
+        bytes: &[u8],
+        entry: &DataFile,
+        next: impl Fn(&mut RowGroups<'_>) -> Result<Option<Frame>>,
+    ) -> (Vec<Frame>, Result<()>) {
         let mut frames = Vec::new();
         let mut groups = reader(bytes, entry).row_groups(Some(&HASHES));
         loop {
-            match groups.next_group() {
+            match next(&mut groups) {
                 Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => return (frames, Ok(())),
                 Err(error) => return (frames, Err(error)),
@@ -316,6 +378,38 @@ mod tests {
                 start += part.height();
             }
         }
+    }
+
+    #[test]
+    fn pieces_end_with_their_row_group_and_match_the_file() {
+        let rows = 2 * VISITOR_ROW_GROUP + 10;
+        let (bytes, frame) = visitors(rows);
+        let entry = entry(&bytes, rows, true);
+        let piece = VISITOR_ROW_GROUP - 10;
+        let next = |groups: &mut RowGroups<'_>| groups.next_piece(piece);
+        let (pieces, result) = frames(&bytes, &entry, next);
+        result.unwrap();
+        let heights: Vec<usize> = pieces.iter().map(Frame::height).collect();
+        assert_eq!(heights, [piece, 10, piece, 10, 10]);
+        assert!(Frame::concat(pieces).unwrap() == frame.select(&HASHES).unwrap());
+        // A damaged row group is an error.
+        let mut damaged = bytes.clone();
+        let metadata = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
+        let mut hashes = metadata.row_groups[1].columns_under_root_iter("hash_high").unwrap();
+        damaged[hashes.next().unwrap().byte_range().end as usize - 1] ^= 1;
+        let (pieces, result) = frames(&damaged, &entry, next);
+        assert_eq!(pieces.iter().map(Frame::height).collect::<Vec<_>>(), [piece, 10]);
+        assert_eq!(result.unwrap_err().to_string(), "a.parquet is damaged: wrong checksum");
+    }
+
+    #[test]
+    fn pieces_of_a_foreign_file_are_one_frame() {
+        let (_, frame) = visitors(1000);
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).finish(&mut frame.data().clone()).unwrap();
+        let (pieces, result) = frames(&bytes, &entry(&bytes, 1000, true), |groups| groups.next_piece(100));
+        result.unwrap();
+        assert!(pieces.len() == 1 && pieces[0] == frame.select(&HASHES).unwrap());
     }
 
     #[test]

@@ -113,6 +113,7 @@ fn bounded_memory_does_not_grow_with_four_times_the_input() {
         let (status, peak) = ingest(folder.path(), &name);
         assert_eq!(status, Some(0));
         fs::remove_file(folder.path().join(&name)).unwrap();
+        eprintln!("{events} events: {peak} MiB");
         assert!(peak <= BUDGET, "{events} events took {peak} MiB");
         peaks.push(peak);
     }
@@ -127,6 +128,7 @@ fn bounded_memory_thousands_of_small_files_stay_bounded() {
     generated_logs::write_logs(&logs, 3000, 10);
     let (status, peak) = ingest(folder.path(), "logs");
     assert_eq!(status, Some(0));
+    eprintln!("3000 files: {peak} MiB");
     // If each file retained its block buffer of 1 MiB, the peak would exceed the budget.
     assert!(peak <= BUDGET, "{peak} MiB");
 }
@@ -153,8 +155,8 @@ fn bounded_memory_merge_of_large_days_stays_within_budget() {
         run(folder.path(), &["--store", "all", "--quiet", "merge", "web-0", "web-1", "--memory", "256M"]);
     assert_eq!(status, Some(0));
     eprintln!("merge of {events} events: {peak} MiB");
-    // A decoded row group adds to the budget. A decoded file would take 80 MiB more.
-    assert!(peak <= BUDGET + 16, "{peak} MiB");
+    // A row group that is decoded as a whole would take 90 MiB more.
+    assert!(peak <= BUDGET, "{peak} MiB");
     let merged = wa::store::Store::new(folder.path().join("all")).snapshot().unwrap();
     let rows = merged.manifest().files(wa::store::columns::Table::Events).iter().map(|file| file.rows);
     assert_eq!(rows.sum::<u64>(), events);
@@ -231,6 +233,7 @@ fn bounded_memory_long_inherited_text_is_stored() {
     }
     let (status, peak) = ingest(folder.path(), "texts.ndjson");
     assert_eq!(status, Some(0));
+    eprintln!("long inherited texts: {peak} MiB");
     assert!(peak <= BUDGET, "{peak} MiB");
     let store = wa::store::Store::new(folder.path().join("store-of-texts.ndjson"));
     let stored = store.snapshot().unwrap();
@@ -266,6 +269,7 @@ fn bounded_memory_commands_on_shared_titles_stay_bounded() {
     ] {
         let (status, peak) = run(folder.path(), arguments);
         assert_eq!(status, Some(0), "{arguments:?}");
+        eprintln!("{}: {peak} MiB", arguments[0]);
         assert!(peak <= BUDGET, "{arguments:?} took {peak} MiB");
     }
 }
@@ -287,6 +291,7 @@ fn bounded_memory_commands_on_shared_profiles_stay_bounded() {
     ] {
         let (status, peak) = run(folder.path(), arguments);
         assert_eq!(status, Some(0), "{arguments:?}");
+        eprintln!("{}: {peak} MiB", arguments[0]);
         assert!(peak <= BUDGET, "{arguments:?} took {peak} MiB");
     }
 }

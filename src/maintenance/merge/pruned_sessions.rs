@@ -100,11 +100,21 @@ impl<'a> PrunedSessions<'a> {
         if !is_partial.contains(&true) {
             return Ok(());
         }
-        let rows = self.source.read_file_checked(file)?.filter(is_partial.into_iter())?;
-        for start in (0..rows.height()).step_by(ROWS_TOGETHER) {
-            let rows = rows.slice(start, ROWS_TOGETHER);
-            changes.extend(self.merge_rows(&rows, run, merged, counted)?);
+        // Most rows can be partial, and a file does not fit into the budget with all of them.
+        let mut groups = self.source.row_groups(file, None)?;
+        let mut is_partial = is_partial.into_iter();
+        while let Some(piece) = groups.next_piece(ROWS_TOGETHER)? {
+            // A file of another program is a single piece.
+            for start in (0..piece.height()).step_by(ROWS_TOGETHER) {
+                let rows = piece.slice(start, ROWS_TOGETHER);
+                let is_partial: Vec<bool> = is_partial.by_ref().take(rows.height()).collect();
+                if is_partial.contains(&true) {
+                    let rows = rows.filter(is_partial.into_iter())?;
+                    changes.extend(self.merge_rows(&rows, run, merged, counted)?);
+                }
+            }
         }
+        crate::allocator::release_free_memory();
         Ok(())
     }
 

@@ -43,6 +43,10 @@ impl ForgottenSightings {
     }
 }
 
+/// Number of visitors that are compared with the stored ones at a time, unless a row group has
+/// more. Each takes a few hundred bytes.
+const VISITORS_TOGETHER: usize = 1 << 15;
+
 /// Adds the first-seen times, except for those of `forgotten` events. Returns the visitors whom
 /// pruned days of the source count as new, although their first-seen time in the target is on an
 /// earlier day.
@@ -54,44 +58,69 @@ pub(super) fn merge(
     forgotten: &ForgottenSightings,
     statistics: &mut PendingStatistics<'_>,
 ) -> Result<Vec<FirstSeenUpdate>> {
-    let zone = run.settings.timezone;
     let mut late = Vec::new();
     for file in state.snapshot.manifest().files(Table::Visitors) {
         let mut seen: FirstSeenMap = HashMap::with_hasher(PreHashed);
-        for mut visitor in tables::visitors::read(&state.snapshot.read_file_checked(file)?)? {
-            let time = visitor.first_seen_at;
-            let is_suppressed = |s: &Suppression| s.suppresses_id(&visitor.id, time);
-            if forgotten.contain(&visitor) || run.suppression.as_ref().is_some_and(is_suppressed) {
-                continue;
+        let mut groups = state.snapshot.row_groups(file, None)?;
+        loop {
+            let group = groups.next_group()?;
+            let visitors = group.as_ref().map(tables::visitors::read).transpose()?;
+            for mut visitor in visitors.into_iter().flatten() {
+                let time = visitor.first_seen_at;
+                let is_suppressed = |s: &Suppression| s.suppresses_id(&visitor.id, time);
+                if forgotten.contain(&visitor) || run.suppression.as_ref().is_some_and(is_suppressed) {
+                    continue;
+                }
+                let is_adopted = |day: &Day| adopted.has_sessions_of(&visitor.chatbot_id, *day);
+                visitor.counted_new_on = visitor.counted_new_on.filter(is_adopted);
+                seen.insert(visitor.hash(), visitor);
             }
-            let is_adopted = |day: &Day| adopted.has_sessions_of(&visitor.chatbot_id, *day);
-            visitor.counted_new_on = visitor.counted_new_on.filter(is_adopted);
-            seen.insert(visitor.hash(), visitor);
-        }
-        let before = run.transaction.snapshot()?;
-        let stored = update::visitors::stored_times(&before, &seen)?;
-        seen.retain(|hash, visitor| {
-            let earlier = stored.get(hash).copied().filter(|time| *time <= visitor.first_seen_at);
-            let Some(first_seen_at) = earlier else { return true };
-            if visitor.counted_new_on.is_some_and(|day| day != zone.day(first_seen_at)) {
-                let previous = visitor.clone();
-                late.push(FirstSeenUpdate { previous, first_seen_at, counted_new_on: None });
+            if group.is_none() || seen.len() >= VISITORS_TOGETHER {
+                late.extend(add(run, state, ledger, std::mem::take(&mut seen), statistics)?);
             }
-            false
-        });
-        for visitor in seen.values() {
-            let (chatbot, date) = (visitor.chatbot_id.as_str(), Day::utc(visitor.first_seen_at));
-            if state.ledger.events_pruned(chatbot, date) && !ledger.events_pruned(chatbot, date) {
-                run.ledger.pruned_events.entry(chatbot.to_owned()).or_default().insert(date);
+            if group.is_none() {
+                break;
             }
         }
-        if seen.is_empty() {
-            continue;
-        }
-        let first_seen_updates =
-            update::write_pipelined(run.transaction, |sink| update::visitors::write(&before, seen, sink))?;
-        let changes = TableChanges { first_seen_updates, since: Micros::MIN, ..TableChanges::default() };
-        statistics.add(run.transaction, changes)?;
     }
+    Ok(late)
+}
+
+/// Adds the first-seen times that are earlier than the stored ones, or new. Returns the visitors
+/// whom the source counts as new on a later day than the stored one.
+fn add(
+    run: &mut MergeRun<'_>,
+    state: &SourceState<'_>,
+    ledger: &Ledger,
+    mut seen: FirstSeenMap,
+    statistics: &mut PendingStatistics<'_>,
+) -> Result<Vec<FirstSeenUpdate>> {
+    let zone = run.settings.timezone;
+    let mut late = Vec::new();
+    let before = run.transaction.snapshot()?;
+    let stored = update::visitors::stored_times(&before, &seen)?;
+    seen.retain(|hash, visitor| {
+        let earlier = stored.get(hash).copied().filter(|time| *time <= visitor.first_seen_at);
+        let Some(first_seen_at) = earlier else { return true };
+        if visitor.counted_new_on.is_some_and(|day| day != zone.day(first_seen_at)) {
+            let previous = visitor.clone();
+            late.push(FirstSeenUpdate { previous, first_seen_at, counted_new_on: None });
+        }
+        false
+    });
+    for visitor in seen.values() {
+        let (chatbot, date) = (visitor.chatbot_id.as_str(), Day::utc(visitor.first_seen_at));
+        if state.ledger.events_pruned(chatbot, date) && !ledger.events_pruned(chatbot, date) {
+            run.ledger.pruned_events.entry(chatbot.to_owned()).or_default().insert(date);
+        }
+    }
+    if seen.is_empty() {
+        return Ok(late);
+    }
+    let first_seen_updates =
+        update::write_pipelined(run.transaction, |sink| update::visitors::write(&before, seen, sink))?;
+    let changes = TableChanges { first_seen_updates, since: Micros::MIN, ..TableChanges::default() };
+    statistics.add(run.transaction, changes)?;
+    crate::allocator::release_free_memory();
     Ok(late)
 }

@@ -1,7 +1,6 @@
 //! Reads the retained events in batches, in order of their UTC dates.
 //!
-//! One row group of a file is decoded at a time, so that memory does not grow with the number of
-//! days.
+//! A piece of a row group is decoded at a time, so that memory does not grow with the number of days.
 
 use crate::error::Result;
 use crate::event::Block;
@@ -12,6 +11,10 @@ use crate::store::parquet::RowGroups;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::time::Day;
+
+/// Maximum number of events of a batch. A batch takes a few hundred bytes for each, and so do the
+/// decoded rows.
+const ROWS_TOGETHER: usize = 1 << 13;
 
 /// A batch of events of a file.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ pub(in crate::maintenance) fn event_batches(
     let mut files: Vec<&DataFile> = snapshot.manifest().files(Table::Events).iter().collect();
     files.sort_by_key(|file| file.day);
     files.into_iter().flat_map(|file| {
-        let mut reader = FileReader { snapshot, file, groups: None, group: None, next_row: 0, rows: 0 };
+        let mut reader = FileReader { snapshot, file, groups: None, piece: None, next_row: 0, rows: 0 };
         std::iter::from_fn(move || reader.next_batch().transpose())
     })
 }
@@ -42,9 +45,9 @@ struct FileReader<'a> {
     file: &'a DataFile,
     /// The row groups of the file, once it is open.
     groups: Option<RowGroups<'a>>,
-    /// The current row group, if some of its rows are left.
-    group: Option<Frame>,
-    /// The first row of the next batch, in the current row group.
+    /// The current piece of a row group, if some of its rows are left.
+    piece: Option<Frame>,
+    /// The first row of the next batch, in the current piece.
     next_row: usize,
     /// The number of rows of all batches so far.
     rows: u64,
@@ -56,12 +59,12 @@ impl FileReader<'_> {
             Some(groups) => groups,
             None => self.groups.insert(self.snapshot.row_groups(self.file, None)?),
         };
-        let frame = match &self.group {
-            Some(group) => group,
+        let frame = match &self.piece {
+            Some(piece) => piece,
             None => {
                 self.next_row = 0;
-                match groups.next_group()? {
-                    Some(group) => self.group.insert(group),
+                match groups.next_piece(ROWS_TOGETHER)? {
+                    Some(piece) => self.piece.insert(piece),
                     None => return Ok(None),
                 }
             }
@@ -70,8 +73,8 @@ impl FileReader<'_> {
         let rows = block.rows.len();
         self.next_row += rows;
         if self.next_row >= frame.height() {
-            // Free the row group, so that the next one can use its memory.
-            self.group = None;
+            // Free the piece, so that the next one can use its memory.
+            self.piece = None;
         }
         let before = self.share(self.rows);
         self.rows += rows as u64;

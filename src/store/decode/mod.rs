@@ -19,11 +19,13 @@
 //! file are checked before use.
 
 pub mod checksums;
+mod codes;
 mod column;
 mod delta;
 mod footer;
 mod levels;
 mod page;
+mod pieces;
 mod rle_hybrid;
 pub mod stored_values;
 #[cfg(test)]
@@ -37,8 +39,9 @@ use super::file_system::OpenFile;
 use crate::positional_read::read_full_at;
 use checksums::{FooterChecksum, TAIL_BYTES, checksum, footer_length};
 use column::ColumnDecoder;
-use footer::{Footer, RowGroup};
+use footer::{ColumnChunk, Footer, RowGroup};
 use page::ReadBuffers;
+use pieces::GroupPieces;
 
 /// Reads columns of a file, or all columns if `names` is `None`. Every column is a single chunk.
 /// Returns `None` if the file is not supported. The caller must have compared the whole file with
@@ -64,6 +67,8 @@ fn read_file(file: &OpenFile, names: Option<&[&str]>, footer: Option<FooterCheck
 pub struct RowGroupReader {
     metadata: Metadata,
     next: usize,
+    /// The row group that is being read in pieces. It counts as read.
+    pieces: Option<GroupPieces>,
 }
 
 impl RowGroupReader {
@@ -71,7 +76,7 @@ impl RowGroupReader {
     /// same cases as [`read_checked`].
     pub fn new(file: &OpenFile, names: Option<&[&str]>, footer: FooterChecksum) -> Option<RowGroupReader> {
         let metadata = ReadBuffers::with(|buffers| Metadata::read(file, names, Some(footer), buffers))?;
-        Some(RowGroupReader { metadata, next: 0 })
+        Some(RowGroupReader { metadata, next: 0, pieces: None })
     }
 
     /// Returns the number of rows of the next row group; `None` after the last one.
@@ -86,7 +91,7 @@ impl RowGroupReader {
 
     /// Returns whether all row groups were read or skipped.
     pub fn is_done(&self) -> bool {
-        self.next >= self.metadata.footer.row_groups.len()
+        self.next >= self.metadata.footer.row_groups.len() && self.pieces.is_none()
     }
 
     /// Reads the next row group; `None` after the last one, and in the same cases as
@@ -95,6 +100,28 @@ impl RowGroupReader {
         let row_groups = self.metadata.footer.row_groups.get(self.next..self.next + 1)?;
         let data = ReadBuffers::with(|buffers| self.metadata.decode(file, row_groups, buffers))?;
         self.next += 1;
+        Some(data)
+    }
+
+    /// Reads the next rows of one row group, at most `max_rows`; `None` in the same cases as
+    /// [`RowGroupReader::next`]. The row group must not be read in another way.
+    pub fn next_piece(&mut self, file: &OpenFile, max_rows: usize) -> Option<DataFrame> {
+        let pieces = match &mut self.pieces {
+            Some(pieces) => pieces,
+            None => {
+                let group = self.metadata.footer.row_groups.get(self.next)?;
+                let read =
+                    |buffers: &mut ReadBuffers| GroupPieces::read(&self.metadata, file, group, buffers);
+                let pieces = ReadBuffers::with(read)?;
+                self.next += 1;
+                self.pieces.insert(pieces)
+            }
+        };
+        let data = pieces.next(max_rows)?;
+        if pieces.is_done() {
+            // The next row group can use its memory.
+            self.pieces = None;
+        }
         Some(data)
     }
 }
@@ -136,18 +163,33 @@ impl Metadata {
             let mut decoder = ColumnDecoder::new(column, rows);
             for group in row_groups {
                 let chunk = group.chunks.get(index)?;
-                // `bytes` borrows this buffer, while the pages need the other ones mutably.
-                let mut buffer = std::mem::take(&mut buffers.chunk);
-                let bytes = file.bytes(chunk.start, chunk.length, self.end, &mut buffer)?;
-                if self.checks_chunks && chunk.checksum != Some(checksum(bytes)) {
-                    return None;
-                }
-                decoder.add(chunk, bytes, group.rows, buffers)?;
-                buffers.chunk = buffer;
+                let decode =
+                    |bytes: &[u8], buffers: &mut ReadBuffers| decoder.add(chunk, bytes, group.rows, buffers);
+                self.with_chunk(file, chunk, buffers, decode)?;
             }
             columns.push(decoder.finish().ok()?.into_column());
         }
         DataFrame::new(rows, columns).ok()
+    }
+
+    /// Reads the bytes of a column of a row group, compares them with their checksum, and passes
+    /// them to `decode`.
+    fn with_chunk<T>(
+        &self,
+        file: &OpenFile,
+        chunk: &ColumnChunk,
+        buffers: &mut ReadBuffers,
+        decode: impl FnOnce(&[u8], &mut ReadBuffers) -> Option<T>,
+    ) -> Option<T> {
+        // The bytes borrow this buffer, while the pages need the other ones mutably.
+        let mut buffer = std::mem::take(&mut buffers.chunk);
+        let bytes = file.bytes(chunk.start, chunk.length, self.end, &mut buffer)?;
+        if self.checks_chunks && chunk.checksum != Some(checksum(bytes)) {
+            return None;
+        }
+        let decoded = decode(bytes, buffers)?;
+        buffers.chunk = buffer;
+        Some(decoded)
     }
 }
 

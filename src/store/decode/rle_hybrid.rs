@@ -9,6 +9,24 @@ pub enum Run<'a> {
     Packed(&'a [u8], usize),
 }
 
+/// Splits the next run of numbers of `bits` bits, at most 32, off the bytes. Returns the run and
+/// the bytes after it; `None` if the bytes are damaged.
+pub fn next_run(bytes: &[u8], bits: u32) -> Option<(Run<'_>, &[u8])> {
+    if bits > u32::BITS {
+        return None;
+    }
+    let (header, rest) = super::varint(bytes)?;
+    let length = usize::try_from(header >> 1).ok()?;
+    if header & 1 == 0 {
+        let (number, rest) = rest.split_at_checked(bits.div_ceil(8) as usize)?;
+        let number = number.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+        Some((Run::Repeated(number, length), rest))
+    } else {
+        let (packed, rest) = rest.split_at_checked(length.checked_mul(bits as usize)?)?;
+        Some((Run::Packed(packed, length.checked_mul(8)?), rest))
+    }
+}
+
 /// Calls `each` for the runs of `count` numbers of `bits` bits, at most 32. Returns the bytes after
 /// them; `None` if the bytes are damaged.
 pub fn for_each_run<'a>(
@@ -17,24 +35,21 @@ pub fn for_each_run<'a>(
     mut count: usize,
     mut each: impl FnMut(Run<'a>) -> Option<()>,
 ) -> Option<&'a [u8]> {
-    if bits > u32::BITS {
-        return None;
-    }
     while count > 0 {
-        let (header, rest) = super::varint(bytes)?;
-        let length = usize::try_from(header >> 1).ok()?;
-        if header & 1 == 0 {
-            let (number, rest) = rest.split_at_checked(bits.div_ceil(8) as usize)?;
-            let number = number.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
-            let repeats = length.min(count);
-            each(Run::Repeated(number, repeats))?;
-            (bytes, count) = (rest, count - repeats);
-        } else {
-            let (packed, rest) = rest.split_at_checked(length.checked_mul(bits as usize)?)?;
-            let numbers = length.checked_mul(8)?.min(count);
-            each(Run::Packed(packed, numbers))?;
-            (bytes, count) = (rest, count - numbers);
-        }
+        let (run, rest) = next_run(bytes, bits)?;
+        bytes = rest;
+        count -= match run {
+            Run::Repeated(number, repeats) => {
+                let repeats = repeats.min(count);
+                each(Run::Repeated(number, repeats))?;
+                repeats
+            }
+            Run::Packed(packed, numbers) => {
+                let numbers = numbers.min(count);
+                each(Run::Packed(packed, numbers))?;
+                numbers
+            }
+        };
     }
     Some(bytes)
 }

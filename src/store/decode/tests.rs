@@ -89,6 +89,35 @@ fn file_with(bytes: &[u8]) -> OpenFile {
     OpenFile::File(file)
 }
 
+/// Reads the row groups of a file in pieces of at most `rows` rows, and does not compare checksums.
+/// Returns `None` if a row group is damaged or not supported.
+fn read_pieces(file: &OpenFile, names: Option<&[&str]>, rows: usize) -> Option<Vec<DataFrame>> {
+    let metadata = ReadBuffers::with(|buffers| Metadata::read(file, names, None, buffers))?;
+    let mut groups = RowGroupReader { metadata, next: 0, pieces: None };
+    let mut pieces = Vec::new();
+    while !groups.is_done() {
+        pieces.push(groups.next_piece(file, rows)?);
+    }
+    Some(pieces)
+}
+
+/// Asserts that the pieces of a file are the rows of the frame.
+fn check_pieces(file: &OpenFile, names: Option<&[&str]>, frame: &DataFrame) {
+    for rows in [5, 64, 1000] {
+        let mut start = 0;
+        for piece in read_pieces(file, names, rows).expect("a supported file") {
+            assert!(piece.height() <= rows);
+            assert_eq!(piece.schema(), frame.schema());
+            let expected = frame.slice(start as i64, piece.height());
+            assert!(piece.equals_missing(&expected), "{piece} instead of {expected}");
+            assert!(piece.columns().iter().all(|column| column.n_chunks() == 1));
+            assert_valid_views(&piece);
+            start += piece.height();
+        }
+        assert_eq!(start, frame.height());
+    }
+}
+
 /// Asserts that both readers return the frame.
 fn check(bytes: Vec<u8>, frame: &DataFrame) {
     let names: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
@@ -97,7 +126,7 @@ fn check(bytes: Vec<u8>, frame: &DataFrame) {
         (file_with(&bytes), Some(some.as_slice())),
         (file_with(&bytes), None),
         (OpenFile::Bytes(bytes.clone()), None),
-        (OpenFile::Bytes(bytes), Some(some.as_slice())),
+        (OpenFile::Bytes(bytes.clone()), Some(some.as_slice())),
     ] {
         let read = read(&file, names).expect("a supported file");
         let frame = names.map_or(frame.clone(), |names| frame.select(names.iter().copied()).unwrap());
@@ -110,6 +139,7 @@ fn check(bytes: Vec<u8>, frame: &DataFrame) {
         assert!(read.columns().iter().all(|column| column.n_chunks() == 1));
         assert_valid_views(&read);
     }
+    check_pieces(&file_with(&bytes), None, frame);
 }
 
 /// Asserts that the views of texts are valid.
@@ -174,9 +204,11 @@ proptest! {
             bytes[at] ^= with;
         }
         let began = Instant::now();
-        if let Some(read) = read(&OpenFile::Bytes(bytes), None) {
+        let damaged = OpenFile::Bytes(bytes);
+        if let Some(read) = read(&damaged, None) {
             assert_valid_views(&read);
         }
+        read_pieces(&damaged, None, 50).into_iter().flatten().for_each(|piece| assert_valid_views(&piece));
         prop_assert!(began.elapsed() < Duration::from_secs(10));
     }
 }
@@ -207,6 +239,8 @@ fn any_flipped_byte_causes_no_panic() {
                 if let Some(read) = read(&damaged, None) {
                     assert_valid_views(&read);
                 }
+                let pieces = read_pieces(&damaged, None, 13);
+                pieces.into_iter().flatten().for_each(|piece| assert_valid_views(&piece));
                 let OpenFile::Bytes(again) = damaged else { unreachable!() };
                 bytes = again;
                 bytes[at] ^= flip;

@@ -4,6 +4,7 @@ use polars_arrow::array::{Array, Utf8ViewArray, View};
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::ArrowDataType;
 
+use super::codes::Codes;
 use super::column::extend_from_codes;
 use super::delta;
 use super::levels::Levels;
@@ -92,6 +93,66 @@ impl TextBuilder {
             )
         }
         .boxed()
+    }
+}
+
+/// A column of text with a dictionary, whose rows are decoded a few at a time.
+pub struct CodedTexts {
+    dictionary: Utf8ViewArray,
+    codes: Codes,
+    validity: Option<Bitmap>,
+}
+
+impl CodedTexts {
+    /// Creates a column from its dictionary, `count` texts in plain encoding, and from the codes of
+    /// its rows. Returns `None` if the dictionary is damaged.
+    pub fn new(texts: Vec<u8>, count: usize, codes: Codes, levels: Levels) -> Option<CodedTexts> {
+        let mut views = Vec::with_capacity(count.min(texts.len() / 4));
+        add_plain(&mut views, &texts, 0, count, 0)?;
+        let (total_bytes, buffers) = (texts.len(), [texts.into()].into_iter().collect());
+        // SAFETY: `add_plain` has checked that the views refer to UTF-8 text of the only buffer.
+        let dictionary = unsafe {
+            Utf8ViewArray::new_unchecked(
+                ArrowDataType::Utf8View,
+                views.into(),
+                buffers,
+                None,
+                None,
+                total_bytes,
+            )
+        };
+        Some(CodedTexts { dictionary, codes, validity: levels.validity.map(Into::into) })
+    }
+
+    /// Decodes `rows` rows. `start` is the number of rows that were decoded before. Returns `None`
+    /// if the codes are damaged.
+    pub fn next(&mut self, start: usize, rows: usize) -> Option<Box<dyn Array>> {
+        let validity = match &self.validity {
+            Some(validity) if validity.len() >= start.checked_add(rows)? => {
+                Some(validity.clone().sliced(start, rows)).filter(|validity| validity.unset_bits() > 0)
+            }
+            Some(_) => return None,
+            None => None,
+        };
+        let valid = rows - validity.as_ref().map_or(0, Bitmap::unset_bits);
+        let mut views = Vec::with_capacity(rows);
+        self.codes.decode(valid, self.dictionary.views(), &mut views)?;
+        let levels = Levels { valid, validity: validity.clone().map(Bitmap::make_mut) };
+        levels.spread_to_rows(&mut views, 0);
+        let (buffers, total_bytes) =
+            (self.dictionary.data_buffers().clone(), self.dictionary.total_buffer_len());
+        // SAFETY: all views come from the dictionary, and those of null rows are empty.
+        let array = unsafe {
+            Utf8ViewArray::new_unchecked(
+                ArrowDataType::Utf8View,
+                views.into(),
+                buffers,
+                validity,
+                None,
+                total_bytes,
+            )
+        };
+        Some(array.boxed())
     }
 }
 

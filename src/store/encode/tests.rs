@@ -38,6 +38,11 @@ pub(in crate::store) fn values(rows: usize) -> impl Strategy<Value = Values> {
     })
 }
 
+/// Appends runs of dictionary codes, each a code and a number of rows.
+pub(in crate::store) fn encode_codes(out: &mut Vec<u8>, bits: u32, runs: &[(u32, usize)]) {
+    rle_hybrid::encode(out, bits, runs.iter().copied());
+}
+
 fn text(value: u64) -> String {
     if value.is_multiple_of(7) { String::new() } else { format!("{value}é").repeat((value % 5) as usize) }
 }

@@ -1,0 +1,133 @@
+//! Dictionary codes of a page, decoded a few at a time.
+
+use super::rle_hybrid::{Run, next_run, unpack};
+
+/// The codes of a page, and the position of the next one.
+pub struct Codes {
+    /// The runs of codes.
+    bytes: Vec<u8>,
+    /// Bits of a code.
+    bits: u32,
+    /// Offset of the next run.
+    next: usize,
+    run: CurrentRun,
+    /// Number of codes that are left of the current run.
+    remaining: usize,
+}
+
+#[derive(Clone, Copy)]
+enum CurrentRun {
+    Repeated(u32),
+    /// Offset of the packed codes, and the number of those that were decoded.
+    Packed(usize, usize),
+}
+
+impl Codes {
+    /// Starts at the first code of a page. `start` is the offset of the codes in the page.
+    pub fn new(page: Vec<u8>, start: usize) -> Option<Codes> {
+        let bits = u32::from(*page.get(start)?);
+        Some(Codes { bytes: page, bits, next: start + 1, run: CurrentRun::Repeated(0), remaining: 0 })
+    }
+
+    /// Returns the codes of a column without values.
+    pub fn none() -> Codes {
+        Codes { bytes: Vec::new(), bits: 0, next: 0, run: CurrentRun::Repeated(0), remaining: 0 }
+    }
+
+    /// Appends the values of the next `count` codes; `None` if the bytes are damaged, or a code is
+    /// not in the dictionary.
+    pub fn decode<T: Copy>(&mut self, count: usize, dictionary: &[T], values: &mut Vec<T>) -> Option<()> {
+        let mut missing = count;
+        while missing > 0 {
+            if self.remaining == 0 {
+                self.begin_run()?;
+            }
+            let count = self.remaining.min(missing);
+            match &mut self.run {
+                CurrentRun::Repeated(code) => {
+                    if count > 0 {
+                        let value = dictionary.get(*code as usize)?;
+                        values.extend(std::iter::repeat_n(*value, count));
+                    }
+                }
+                CurrentRun::Packed(start, done) => {
+                    // Codes are packed in groups of eight, which begin at a byte.
+                    let mut skipped = *done % 8;
+                    let packed = self.bytes.get(*start + *done / 8 * self.bits as usize..)?;
+                    let mut are_valid = true;
+                    unpack(packed, self.bits, skipped + count, |codes, valid| {
+                        for code in codes.iter().take(valid).skip(std::mem::take(&mut skipped)) {
+                            match dictionary.get(*code as usize) {
+                                Some(value) => values.push(*value),
+                                None => are_valid = false,
+                            }
+                        }
+                    });
+                    if !are_valid {
+                        return None;
+                    }
+                    *done += count;
+                }
+            }
+            self.remaining -= count;
+            missing -= count;
+        }
+        Some(())
+    }
+
+    fn begin_run(&mut self) -> Option<()> {
+        let (run, rest) = next_run(self.bytes.get(self.next..)?, self.bits)?;
+        self.next = self.bytes.len() - rest.len();
+        (self.run, self.remaining) = match run {
+            Run::Repeated(code, count) => (CurrentRun::Repeated(code), count),
+            Run::Packed(packed, count) => (CurrentRun::Packed(self.next - packed.len(), 0), count),
+        };
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::encode::tests::encode_codes;
+
+    proptest! {
+        #[test]
+        fn codes_in_parts_match_the_encoded_codes(
+            bits in 0u32..20,
+            runs in prop::collection::vec((any::<u32>(), 1usize..40), 0..60),
+            parts in prop::collection::vec(0usize..50, 1..9),
+        ) {
+            let runs: Vec<(u32, usize)> =
+                runs.into_iter().map(|(code, count)| (code & ((1 << bits) - 1), count)).collect();
+            let expected: Vec<u32> =
+                runs.iter().flat_map(|(code, count)| std::iter::repeat_n(*code, *count)).collect();
+            let dictionary: Vec<u32> = (0..1 << bits).collect();
+            // Two bytes of definition levels come before the codes.
+            let mut page = vec![0, 0, bits as u8];
+            encode_codes(&mut page, bits, &runs);
+            let mut codes = Codes::new(page, 2).unwrap();
+            let (mut values, mut parts) = (Vec::new(), parts.into_iter().cycle());
+            while values.len() < expected.len() {
+                let part = (parts.next().unwrap() + 1).min(expected.len() - values.len());
+                prop_assert!(codes.decode(part, &dictionary, &mut values).is_some());
+            }
+            prop_assert_eq!(values, expected);
+        }
+    }
+
+    #[test]
+    fn missing_codes_and_missing_values_are_damage() {
+        let mut page = vec![3];
+        encode_codes(&mut page, 3, &[(5, 10), (6, 1)]);
+        let decode = |dictionary: &[u32], count: usize| {
+            Codes::new(page.clone(), 0).unwrap().decode(count, dictionary, &mut Vec::new())
+        };
+        assert!(decode(&[0; 7], 11).is_some());
+        assert!(decode(&[0; 6], 10).is_some() && decode(&[0; 6], 11).is_none());
+        assert!(decode(&[0; 7], 100).is_none());
+        assert!(Codes::new(vec![1], 1).is_none());
+    }
+}
