@@ -19,7 +19,7 @@ use crate::store::manifest::DataFile;
 use crate::store::tables::visitors;
 use crate::store::transaction::{NewFile, stage_file};
 use crate::store::update::visitors::FirstSeenMap;
-use crate::store::update::{PartialRewrite, PartitionOutput, sessions};
+use crate::store::update::{PartialRewrite, PartitionOutput, partition};
 use crate::time::{Day, Micros};
 
 /// Memory of the events of one batch, in bytes.
@@ -185,7 +185,7 @@ pub fn rewrite(context: &TaskContext, rewrite: &Rewrite) -> Result<RewriteReport
     };
     let removed = (0..file.rows).map(|row| u32::try_from(row).is_ok_and(|row| rewrite.rows.contains(&row)));
     let rewrite = PartialRewrite { file: file.clone(), removed: removed.collect() };
-    let output = sessions::rewrite(&context.before, &rewrite)?;
+    let output = partition::rewrite(&context.before, Table::Sessions, &rewrite)?;
     let files = output.files.iter().map(|file| stage_file(&context.before.store(), file));
     Ok(RewriteReport { path: file.path.clone(), files: files.collect::<Result<_>>()? })
 }

@@ -25,10 +25,13 @@ use crate::store::rejects::rewrite::{RejectChange, rewrite};
 use crate::store::tables;
 use crate::store::tables::visitors::Visitor;
 use crate::store::transaction::Transaction;
-use crate::store::update::partition::encode_file;
 use crate::store::update::pruned_days::PrunedDays;
 use crate::store::update::time_ranges::SessionSpans;
+use crate::store::update::{PartialRewrite, partition};
 use crate::time::Micros;
+
+/// Maximum number of rows that are decoded at a time.
+const ROWS_TOGETHER: usize = 1 << 13;
 
 /// Erases the rows of people whom a source has forgotten but the target has not.
 pub(super) fn erase(run: &mut MergeRun<'_>, states: &[SourceState<'_>]) -> Result<ErasedRows> {
@@ -96,11 +99,13 @@ fn erase_rows(
             continue;
         }
         count += rows;
-        transaction.remove(file);
         if rows < file.rows {
-            let rest = snapshot.read_file_checked(file)?.filter(erased.iter().map(|erased| !erased))?;
-            transaction.add(encode_file(table, file.day, &rest)?)?;
+            let rewrite = PartialRewrite { file: file.clone(), removed: erased };
+            partition::rewrite(&snapshot, table, &rewrite)?.add_to(transaction)?;
+        } else {
+            transaction.remove(file);
         }
+        crate::allocator::release_free_memory();
     }
     Ok(count)
 }
@@ -116,10 +121,10 @@ fn erase_events(
     erase_rows(transaction, Table::Events, |snapshot, file| {
         let mut erased = Vec::new();
         let mut groups = snapshot.row_groups(file, None)?;
-        while let Some(group) = groups.next_group()? {
+        while let Some(piece) = groups.next_piece(ROWS_TOGETHER)? {
             let mut row = 0;
-            while row < group.height() {
-                let block = tables::events::read(&group, row)?;
+            while row < piece.height() {
+                let block = tables::events::read(&piece, row)?;
                 let events: Vec<Event<'_>> = block.rows.iter().map(|row| block.event(row)).collect();
                 let suppressed = suppression.suppressed(&events);
                 for (event, _) in events.iter().zip(&suppressed).filter(|(_, suppressed)| **suppressed) {
@@ -146,13 +151,17 @@ fn erase_partial_sessions(
         return Ok(0);
     }
     erase_rows(transaction, Table::Sessions, |snapshot, file| {
-        let frame = snapshot.read_file(file, None)?;
         let is_erased = |session: &crate::session::SessionSummary<'_>| {
             let span = (session.first.time, session.ended_at);
             ledger.events_pruned_within(&session.key.chatbot_id, span)
                 && (removed.overlap(session.key.hash(), span) || suppression.suppresses_session(session))
         };
-        Ok(tables::sessions::read(&frame)?.iter().map(is_erased).collect())
+        let mut erased = Vec::new();
+        let mut groups = snapshot.row_groups(file, None)?;
+        while let Some(piece) = groups.next_piece(ROWS_TOGETHER)? {
+            erased.extend(tables::sessions::read(&piece)?.iter().map(is_erased));
+        }
+        Ok(erased)
     })
 }
 
@@ -164,10 +173,14 @@ fn erase_visitors(
     sightings: &ForgottenSightings,
 ) -> Result<u64> {
     erase_rows(transaction, Table::Visitors, |snapshot, file| {
-        let visitors = tables::visitors::read(&snapshot.read_file(file, None)?)?;
         let is_erased = |visitor: &Visitor| {
             sightings.contain(visitor) || suppression.suppresses_id(&visitor.id, visitor.first_seen_at)
         };
-        Ok(visitors.iter().map(is_erased).collect())
+        let mut erased = Vec::new();
+        let mut groups = snapshot.row_groups(file, None)?;
+        while let Some(group) = groups.next_group()? {
+            erased.extend(tables::visitors::read(&group)?.iter().map(is_erased));
+        }
+        Ok(erased)
     })
 }

@@ -133,6 +133,18 @@ impl<'s> PartitionBuilder<'s> {
     }
 }
 
+/// Builds the files that replace one that loses rows. Only its row groups that lose rows are
+/// decoded.
+///
+/// # Errors
+/// Fails if the stored file cannot be read.
+pub fn rewrite(snapshot: &Snapshot, table: Table, rewrite: &PartialRewrite) -> Result<PartitionOutput> {
+    let stored = snapshot.without_files();
+    let mut partition = PartitionBuilder::new(&stored, table, rewrite.file.day, 0);
+    partition.add_remaining(rewrite)?;
+    partition.finish()
+}
+
 /// Encodes a frame as a new file of a partition.
 ///
 /// # Errors

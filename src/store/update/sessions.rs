@@ -97,7 +97,7 @@ pub fn merge(
 
 /// Merges fragments like [`merge`], for one of several processes that work on different session
 /// keys and the same stored files. New files contain only the merged sessions. Returns the rows
-/// that they replace, for [`rewrite`].
+/// that they replace, for [`partition::rewrite`](super::partition::rewrite).
 ///
 /// # Errors
 /// Returns the errors of [`merge`].
@@ -119,17 +119,6 @@ pub fn merge_part(
     };
     let changes = merge_with(snapshot, fragments, zone, timeout, write)?;
     Ok((changes, replaced))
-}
-
-/// Builds the files that replace a file that loses rows.
-///
-/// # Errors
-/// Fails if the stored file cannot be read.
-pub fn rewrite(snapshot: &Snapshot, rewrite: &PartialRewrite) -> Result<PartitionOutput> {
-    let stored = snapshot.without_files();
-    let mut partition = PartitionBuilder::new(&stored, Table::Sessions, rewrite.file.day, 0);
-    partition.add_remaining(rewrite)?;
-    partition.finish()
 }
 
 /// Merges fragments with the stored sessions. `write` writes the sessions of each day. It receives
