@@ -53,6 +53,17 @@ def rejects(store):
     return sorted(lines)
 
 
+def sources(store):
+    """Returns the registry of ingested files, by path.
+
+    It omits their status, which is recorded only if the file is older than the ingest.
+    """
+    manifest = json.loads((store / "manifest.json").read_text())
+    files = json.loads((store / manifest["sources"]["path"]).read_text())["files"]
+    files = [{key: value for key, value in file.items() if key != "status"} for file in files]
+    return sorted(files, key=lambda file: file["path"])
+
+
 def sample_logs():
     """Returns the sample data."""
     return sorted(str(path) for path in (ROOT / "sample-data").glob("*.ndjson*"))

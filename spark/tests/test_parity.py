@@ -26,12 +26,17 @@ class Parity(unittest.TestCase):
         for night, logs in enumerate(nights):
             now = stores.NOW + night * stores.NIGHT
             summary = wa_spark.ingest(spark, logs, by_job, now=now, partitions=5, **options)
-            expected = stores.wa(by_ingest, "ingest", "--force", "--format", "json", *flags, *logs, now=now)
+            expected = stores.wa(by_ingest, "ingest", "--format", "json", *flags, *logs, now=now)
             expected = json.loads(expected)
             self.assertEqual(summary["total"], expected["total"])
             self.assertEqual(summary["files"], expected["files"])
             self.compare(by_job, by_ingest)
+            self.assertEqual(stores.sources(by_job), stores.sources(by_ingest))
             self.assertEqual(list((by_job).glob("staging*")), [])
+        # Each recognizes the files that the other has read.
+        summary = wa_spark.ingest(spark, nights[-1], by_ingest, now=stores.NOW, **options)
+        again = json.loads(stores.wa(by_job, "ingest", "--format", "json", *flags, *nights[-1]))
+        self.assertEqual(summary["files"], again["files"])
         stores.wa(by_job, "verify")
         page = by_job.parent / "dashboard.html"
         stores.wa(by_job, "dashboard", "--output", page)

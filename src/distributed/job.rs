@@ -10,6 +10,8 @@ use super::sessions::{Rewrite, RewriteReport, SessionsReport};
 use super::task::{JobOptions, TaskSettings, read_config};
 use crate::error::{Error, Result};
 use crate::ingest::input::discovery::{Input, find_inputs};
+use crate::ingest::input::source_registry::SourceRegistry;
+use crate::ingest::input::sources::SourceUpdate;
 use crate::ingest::pipeline::check_settings;
 use crate::ingest::{FileSummary, IngestSummary, Warning, presets};
 use crate::settings::Settings;
@@ -107,7 +109,14 @@ impl Job {
         });
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
         Ok(Job {
-            task: TaskSettings { store: dir, options, map_text, now, seed },
+            task: TaskSettings {
+                store: dir,
+                options,
+                map_text,
+                now,
+                began_at: writer.locked_at().unwrap_or(now),
+                seed,
+            },
             files: files.collect(),
             writer,
             settings,
@@ -186,6 +195,7 @@ impl Job {
     /// # Errors
     /// Fails if a file cannot be read or written. The store then remains unchanged.
     pub fn finish(mut self) -> Result<JobReport> {
+        self.parsed.sort_by_key(|report| (report.file, report.position));
         let summary = self.summary();
         match self.commit(&summary) {
             Ok(is_committed) => {
@@ -216,9 +226,12 @@ impl Job {
         let records = self.rejects();
         let snapshot = transaction.snapshot()?;
         let rejected = rejects::append(&snapshot, &mut transaction, records, &mut index, now)?;
-        if !has_new_rows && rejected == 0 {
+        let (registry, has_new_sources) = self.sources()?;
+        if !has_new_rows && rejected == 0 && !has_new_sources {
             return Ok(false);
         }
+        let (bytes, files) = (registry.to_bytes()?, registry.len() as u64);
+        transaction.replace_state_file("sources", |m| &mut m.sources, &bytes, files, now)?;
         let manifest = transaction.manifest();
         manifest.key_fingerprint = Some(self.key_fingerprint.clone());
         manifest.last_ingest = Some(summary.total.last_run(now));
@@ -264,9 +277,24 @@ impl Job {
         Ok(true)
     }
 
-    /// Returns the rejected lines, in the order of the input.
+    /// Returns the registry of ingested files with the input files, and whether more than names and
+    /// statuses has changed.
+    fn sources(&mut self) -> Result<(SourceRegistry, bool)> {
+        let mut registry = SourceRegistry::load(&self.writer.snapshot()?)?;
+        let mut has_new_sources = false;
+        for update in self.parsed.iter_mut().filter_map(|report| report.update.take()) {
+            let SourceUpdate { mut file, continued, only_status } = *update;
+            if !only_status {
+                file.read_at = self.task.now;
+                has_new_sources = true;
+            }
+            registry.record(file, &continued);
+        }
+        Ok((registry, has_new_sources))
+    }
+
+    /// Returns the rejected lines. Reports are sorted by their position in the input.
     fn rejects(&mut self) -> Vec<RejectRecord> {
-        self.parsed.sort_by_key(|report| (report.file, report.position));
         self.parsed.iter_mut().flat_map(|report| std::mem::take(&mut report.rejects)).collect()
     }
 

@@ -15,9 +15,13 @@ use crate::event::Event;
 use crate::ingest::batch::line_ids::Ordinals;
 use crate::ingest::batch::{EventOutcome, exclude};
 use crate::ingest::input::blocks::BLOCK_SIZE;
+use crate::ingest::input::file_status::FileStatus;
 use crate::ingest::input::not_a_log::NotALog;
 use crate::ingest::input::records::record_reader::RecordReader;
-use crate::ingest::{BlockReader, FileOutcome, IngestCounts, Parsed, Parser};
+use crate::ingest::input::source_registry::{MapVersion, ReadPlan, ReadPosition};
+use crate::ingest::input::sources::{OpenSource, SourceUpdate, Sources};
+use crate::ingest::parse::rejected::RejectReason;
+use crate::ingest::{FileOutcome, IngestCounts, Parsed, Parser};
 use crate::store::rejects::RejectRecord;
 use crate::store::temp_files::TempFiles;
 use crate::time::{Day, format_utc};
@@ -46,6 +50,8 @@ pub struct ParseReport {
     pub dates: BTreeSet<i32>,
     /// The outcome of the file: read, or the reason why it was not.
     pub outcome: FileOutcome,
+    /// The entry for the registry of ingested files.
+    pub update: Option<Box<SourceUpdate>>,
 }
 
 /// Parses one file.
@@ -54,9 +60,10 @@ pub struct ParseTask {
     file: i32,
     path: PathBuf,
     name: String,
-    map: Option<String>,
+    map: Option<MapVersion>,
     is_native: bool,
     reader: Option<RecordReader>,
+    source: SourceState,
     parser: Parser,
     ordinals: Ordinals,
     temp_files: TempFiles,
@@ -65,6 +72,17 @@ pub struct ParseTask {
     ready: VecDeque<Rows>,
     outcome: FileOutcome,
     is_ended: bool,
+}
+
+/// What the registry of ingested files records about the file.
+struct SourceState {
+    /// The open file, if it can be recorded.
+    handle: Option<File>,
+    /// Its status before any of its bytes was read.
+    status: Option<FileStatus>,
+    position: ReadPosition,
+    all_have_ids: bool,
+    has_future_lines: bool,
 }
 
 impl ParseTask {
@@ -80,6 +98,13 @@ impl ParseTask {
             map: None,
             is_native: false,
             reader: None,
+            source: SourceState {
+                handle: None,
+                status: None,
+                position: ReadPosition::default(),
+                all_have_ids: true,
+                has_future_lines: false,
+            },
             parser: Parser::default(),
             ordinals: Ordinals::with_capacity(LINE_HASHES),
             position: 0,
@@ -102,14 +127,17 @@ impl ParseTask {
 
     fn read_block(&mut self) -> Result<()> {
         if self.reader.is_none() {
-            match self.open() {
-                Ok(reader) => self.reader = Some(reader),
-                Err(error) => return self.end(FileOutcome::Unreadable { error: error.to_string() }),
+            let context = self.context.clone();
+            match self.open(context.sources()?) {
+                Ok(Opened::Reader(reader)) => self.reader = Some(*reader),
+                Ok(Opened::Unchanged(update)) => return self.end(FileOutcome::Unchanged, update),
+                Err(error) => return self.end(FileOutcome::Unreadable { error: error.to_string() }, None),
             }
         }
         let Some(reader) = &mut self.reader else { return Ok(()) };
         match reader.next_block(Vec::new()) {
-            Ok(Some((raw, _))) => {
+            Ok(Some((raw, position))) => {
+                self.source.position = position;
                 if self.is_native && raw.unfinished_overlong.is_some_and(|line| line.line == 1) {
                     let error = NotALog::one_long_line().error(reader.blocks().name());
                     self.outcome = FileOutcome::Damaged { error: error.to_string() };
@@ -124,25 +152,62 @@ impl ParseTask {
             }
             Ok(None) => {
                 let outcome = std::mem::take(&mut self.outcome);
-                self.end(outcome)
+                let update = match outcome {
+                    FileOutcome::Damaged { .. } => None,
+                    _ => self.source_update()?,
+                };
+                self.end(outcome, update)
             }
-            Err(error) => self.end(FileOutcome::Damaged { error: error.to_string() }),
+            Err(error) => self.end(FileOutcome::Damaged { error: error.to_string() }, None),
         }
     }
 
-    fn open(&mut self) -> Result<RecordReader> {
-        let file = File::open(&self.path).map_err(|e| Error::io("open", &self.path, e))?;
-        let mut blocks = BlockReader::from_file(&self.path, file)?;
+    fn open(&mut self, sources: &Sources) -> Result<Opened> {
+        if sources.unchanged_size(&self.path, &self.name).is_some() {
+            return Ok(Opened::Unchanged(None));
+        }
+        let opened = match sources.open(&self.path, &self.name)? {
+            OpenSource { plan: ReadPlan::Skip(known), status, .. } => {
+                return Ok(Opened::Unchanged(sources.renewed(*known, &self.name, status)));
+            }
+            opened => opened,
+        };
+        self.source.handle = opened.second_handle(&self.path);
+        self.source.status = opened.status.clone();
+        self.source.position = opened.position();
+        let (known, skipped) = (opened.known_map(), self.source.position.consumed);
+        if skipped > 0 {
+            self.outcome = FileOutcome::Resumed { from: skipped };
+        }
+        let mut blocks = opened.into_blocks(&self.path)?;
         let formats = &self.context.formats;
-        let format = formats.detect(&mut blocks, None, true)?;
-        self.map = format.known_as().map(|(name, _)| name);
+        let format = formats.detect(&mut blocks, known, skipped == 0)?;
+        let map = format.known_as();
+        self.map = map.map(|(name, map)| MapVersion { name, sha256: map.sha256.clone() });
         self.is_native = format.is_native_lines();
-        Ok(RecordReader::new(blocks, format, &formats.candidates, formats.timezone))
+        let reader = RecordReader::new(blocks, format, &formats.candidates, formats.timezone);
+        Ok(Opened::Reader(Box::new(reader)))
+    }
+
+    /// Returns the entry of the file for the registry of ingested files.
+    fn source_update(&self) -> Result<Option<Box<SourceUpdate>>> {
+        let SourceState { handle, status, position, all_have_ids, has_future_lines } = &self.source;
+        let (Some(handle), Some(reader)) = (handle, &self.reader) else { return Ok(None) };
+        let read = (*position, status.clone(), self.map.clone());
+        // The entry only saves time.
+        let update = self.context.sources()?.update(&self.path, &self.name, handle, reader, read);
+        let mut update = update.unwrap_or(None);
+        if let Some(update) = &mut update {
+            update.file.all_have_ids &= all_have_ids;
+            update.file.has_future_lines = *has_future_lines;
+        }
+        Ok(update)
     }
 
     /// Adds the rows of a chunk.
     fn add_chunk(&mut self, mut parsed: Parsed) -> Result<()> {
         self.ordinals.assign(&mut parsed.block.rows, &self.temp_files)?;
+        self.source.all_have_ids &= parsed.all_have_ids;
         let context = &self.context;
         let events: Vec<Event<'_>> = parsed.block.rows.iter().map(|row| parsed.block.event(row)).collect();
         let mut report = self.report();
@@ -181,6 +246,7 @@ impl ParseTask {
                 continue;
             }
             counts.add_rejected(rejected.reason, rejected.count);
+            self.source.has_future_lines |= rejected.reason == RejectReason::FutureTimestamp;
             report.rejects.push(rejected.to_record(&self.name, &rejected_at));
         }
         push_report(&mut rows, report.file, report.position, &report)?;
@@ -193,21 +259,29 @@ impl ParseTask {
             file: self.file,
             position: self.position,
             name: self.name.clone(),
-            map: self.map.clone(),
+            map: self.map.as_ref().map(|map| map.name.clone()),
             ..ParseReport::default()
         }
     }
 
     /// Ends the file.
-    fn end(&mut self, outcome: FileOutcome) -> Result<()> {
+    fn end(&mut self, outcome: FileOutcome, update: Option<Box<SourceUpdate>>) -> Result<()> {
         self.is_ended = true;
         self.ordinals.clear(&self.temp_files);
-        let report = ParseReport { outcome, ..self.report() };
+        let report = ParseReport { outcome, update, ..self.report() };
         let mut rows = Rows::default();
         push_report(&mut rows, report.file, report.position, &report)?;
         self.ready.push_back(rows);
         Ok(())
     }
+}
+
+/// A file that was opened.
+enum Opened {
+    /// It is unchanged. Holds the new entry for the registry of ingested files, if it differs.
+    Unchanged(Option<Box<SourceUpdate>>),
+    /// It is to be read.
+    Reader(Box<RecordReader>),
 }
 
 /// Appends a report to rows.

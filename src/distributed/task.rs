@@ -1,6 +1,7 @@
 //! The settings of a job, and the context that each task opens with them.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,10 @@ use crate::ingest::batch::WriteContext;
 use crate::ingest::batch::stored_ids::EventKeys;
 use crate::ingest::batch::suppression::Suppression;
 use crate::ingest::input::records::formats::Formats;
+use crate::ingest::input::source_registry::SourceRegistry;
+use crate::ingest::input::sources::Sources;
 use crate::ingest::map::presets;
+use crate::ingest::pipeline::read_rules;
 use crate::ingest::{Map, ParseOptions};
 use crate::settings::Settings;
 use crate::store::key::{self, SecretKey};
@@ -30,6 +34,8 @@ pub struct JobOptions {
     pub map: Option<String>,
     /// The time zone of times without an offset.
     pub timezone: Option<String>,
+    /// Read files even if they are unchanged.
+    pub force: bool,
 }
 
 /// The settings of a job that its tasks need, as JSON.
@@ -43,6 +49,8 @@ pub struct TaskSettings {
     pub map_text: Option<String>,
     /// The current time.
     pub now: Micros,
+    /// When the job began, by the clock of the store's file system.
+    pub began_at: Micros,
     /// The seed of the event keys.
     pub seed: u64,
 }
@@ -67,6 +75,12 @@ pub struct TaskContext {
     pub event_keys: EventKeys,
     /// The current time.
     pub now: Micros,
+    /// When the job began, by the clock of the store's file system.
+    began_at: Micros,
+    /// Read files even if they are unchanged.
+    force: bool,
+    /// The files that were ingested before, once a task needs them.
+    sources: OnceLock<Sources>,
 }
 
 impl TaskContext {
@@ -121,9 +135,30 @@ impl TaskContext {
             formats: Formats { given: map, candidates: presets::candidates().into(), timezone },
             event_keys: EventKeys::with_seed(task.seed),
             now: task.now,
+            began_at: task.began_at,
+            force: task.options.force,
+            sources: OnceLock::new(),
             before,
             settings,
         })
+    }
+
+    /// Returns the files that were ingested before, and how files are compared with them.
+    ///
+    /// # Errors
+    /// Fails if the list of ingested files cannot be read.
+    pub(super) fn sources(&self) -> Result<&Sources> {
+        if let Some(sources) = self.sources.get() {
+            return Ok(sources);
+        }
+        let ParseOptions { chatbot, timezone, .. } = &self.parse_options;
+        let sources = Sources {
+            registry: SourceRegistry::load(&self.before)?,
+            force: self.force,
+            rules: read_rules(&self.settings, chatbot.as_deref(), *timezone, self.formats.given.as_ref()),
+            began_at: self.began_at,
+        };
+        Ok(self.sources.get_or_init(|| sources))
     }
 
     /// Returns the settings and the ledger that decide how events are written.

@@ -256,6 +256,121 @@ fn formats_in_a_job_equal_an_ingest() {
     }
     let [job, ingest] = snapshots.each_ref().map(rejected_lines);
     assert_eq!(job, ingest);
+    let [job, ingest] = snapshots.each_ref().map(sources);
+    assert!(job.len() > 20, "{job:?}");
+    assert_eq!(job, ingest);
+}
+
+/// Returns the registry of ingested files, by path. It omits their status, which is recorded only
+/// if the file is older than the ingest.
+fn sources(snapshot: &wa::store::Snapshot) -> Vec<serde_json::Value> {
+    let file = snapshot.manifest().sources.as_ref().unwrap();
+    let text = fs::read_to_string(snapshot.dir().join(&file.path)).unwrap();
+    let list: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut files = list["files"].as_array().unwrap().clone();
+    files.iter_mut().for_each(|file| drop(file.as_object_mut().unwrap().remove("status")));
+    files.sort_by_key(|file| file["path"].to_string());
+    files
+}
+
+/// A job recognizes the files that a job or an ingest has read, and so do an ingest and a merge
+/// after a job.
+#[test]
+fn files_of_a_job_are_recognized_as_those_of_an_ingest() {
+    let folders = [fixtures::folder(), fixtures::folder()];
+    let [by_job, by_ingest] = [0, 1].map(|at| create_store(folders[at].path(), "UTC", 1800 * SECOND));
+    let logs = folders[0].path().join("logs");
+    fs::create_dir(&logs).unwrap();
+    let line = |n: u32| {
+        format!(
+            "{{\"event_id\":\"{n}\",\"event_name\":\"a\",\"chatbot_id\":\"c\",\"session_id\":\"s\",\
+             \"timestamp\":{}}}\n",
+            1_790_000_000 + n
+        )
+    };
+    let path = |name: &str| logs.join(name);
+    fs::write(path("grows.ndjson"), (0..9).map(line).collect::<String>()).unwrap();
+    fs::write(path("stays.ndjson"), (10..19).map(line).collect::<String>()).unwrap();
+    fs::write(path("without-ids.ndjson"), line(0).replace("event_id", "x")).unwrap();
+    fs::write(path("future.ndjson"), line(0).replace("179", "279")).unwrap();
+    fs::write(path("empty.ndjson"), "").unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(
+        fs::File::create(path("old.ndjson.gz")).unwrap(),
+        flate2::Compression::fast(),
+    );
+    std::io::Write::write_all(&mut gzip, line(20).as_bytes()).unwrap();
+    gzip.finish().unwrap();
+    let mut cluster = Cluster::new(5);
+    let mut job = |store: &Path, force: bool| {
+        let options = JobOptions { force, ..JobOptions::default() };
+        let report = cluster.run_with(options, store, std::slice::from_ref(&logs), NOW).unwrap();
+        (report.summary, report.is_committed)
+    };
+    let settings = Settings { timezone: Zone::parse("UTC").unwrap(), ..fixtures::settings() };
+    let ingest = |store: &Path| {
+        let options = fixtures::ingest_options(vec![logs.display().to_string()], NOW);
+        let settings = settings.clone().into();
+        wa::ingest::run(&Store::new(store), &settings, &options, &wa::progress::NoProgress).unwrap()
+    };
+    let stored = |store: &Path| sources(&Store::new(store).snapshot().unwrap());
+    let mut run = |expected: &[(&str, &str)]| {
+        let (summary, is_committed) = job(&by_job, false);
+        let ingested = ingest(&by_ingest);
+        assert_eq!(summary, ingested.summary);
+        assert_eq!(stored(&by_job), stored(&by_ingest));
+        let outcome = |file: &wa::ingest::FileSummary| {
+            let name = Path::new(&file.file).file_name().unwrap().to_str().unwrap().to_owned();
+            (name, serde_json::to_value(&file.outcome).unwrap()["outcome"].as_str().unwrap().to_owned())
+        };
+        let outcomes: Vec<(String, String)> = summary.files.iter().map(outcome).collect();
+        let outcomes: Vec<(&str, &str)> = outcomes.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(outcomes, expected);
+        is_committed
+    };
+    let all = ["empty.ndjson", "future.ndjson", "grows.ndjson", "old.ndjson.gz", "stays.ndjson"];
+    let read = |name: &'static str| (name, "read");
+    let unchanged = |name: &'static str| (name, if name.starts_with("fut") { "read" } else { "unchanged" });
+    let all = all.into_iter().chain(["without-ids.ndjson"]);
+    assert!(run(&all.clone().map(read).collect::<Vec<_>>()));
+    let again: Vec<_> = all.clone().map(unchanged).collect();
+    // A line in the future is read again, and is then a known rejected line.
+    run(&again);
+    // A renamed file, a file that has grown, and one without ids, which cannot be resumed.
+    fs::rename(path("stays.ndjson"), path("rotated.ndjson")).unwrap();
+    let append = |name: &str, text: &str| {
+        let mut file = fs::File::options().append(true).open(path(name)).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    };
+    append("grows.ndjson", &(30..33).map(line).collect::<String>());
+    append("grows.ndjson", "{\"event_id\":");
+    append("without-ids.ndjson", &line(1).replace("event_id", "x"));
+    assert!(run(&[
+        ("empty.ndjson", "unchanged"),
+        ("future.ndjson", "read"),
+        ("grows.ndjson", "resumed"),
+        ("old.ndjson.gz", "unchanged"),
+        ("rotated.ndjson", "unchanged"),
+        ("without-ids.ndjson", "read"),
+    ]));
+    // Each recognizes the files of the other. The future line is removed, since it is always read.
+    fs::remove_file(path("future.ndjson")).unwrap();
+    let are_unchanged = |summary: &wa::ingest::IngestSummary| {
+        summary.files.len() == 5
+            && summary.files.iter().all(|file| file.outcome == wa::ingest::FileOutcome::Unchanged)
+    };
+    let manifest = fs::read(by_ingest.join("manifest.json")).unwrap();
+    let (summary, is_committed) = job(&by_ingest, false);
+    assert!(are_unchanged(&summary) && !is_committed, "{summary:#?}");
+    assert_eq!(fs::read(by_ingest.join("manifest.json")).unwrap(), manifest);
+    assert!(are_unchanged(&ingest(&by_job).summary));
+    let (summary, _) = job(&by_job, true);
+    assert!(!are_unchanged(&summary) && summary.total.duplicate > 20, "{summary:#?}");
+    // A merge adopts the files.
+    let merged = folders[1].path().join("merged");
+    let merge =
+        fixtures::wa(folders[1].path(), "2027-01-01T00:00:00Z").arg("--store").arg(&merged).arg("merge").arg(&by_job).output();
+    assert!(merge.unwrap().status.success());
+    assert!(are_unchanged(&ingest(&merged).summary));
 }
 
 fn rejected_lines(snapshot: &wa::store::Snapshot) -> Vec<String> {

@@ -40,6 +40,7 @@ def _parse():
     command.add_argument("--chatbot", help="chatbot of lines without chatbot_id")
     command.add_argument("--map", metavar="NAME|FILE", help="map that reads all files")
     command.add_argument("--timezone", help="time zone of times without an offset")
+    command.add_argument("--force", action="store_true", help="read files even if they are unchanged")
     command.add_argument("--partitions", type=int, help="number of partitions of the shuffles")
     command.add_argument("--now", type=int, help=argparse.SUPPRESS)
     command = commands.add_parser("report", help="print a report on a store as JSON")
@@ -59,6 +60,7 @@ def _ingest(spark, arguments):
         chatbot=arguments.chatbot,
         map=arguments.map,
         timezone=arguments.timezone,
+        force=arguments.force,
         partitions=arguments.partitions,
         now=arguments.now,
     )

@@ -20,12 +20,14 @@ def ingest(
     chatbot=None,
     map=None,
     timezone=None,
+    force=False,
     partitions=None,
     now=None,
     lock_timeout=600,
 ):
     """Ingests logs into a store, and returns the ingest summary as a dictionary.
 
+    Files that an earlier job or ingest read are recognized, and not read again unless `force` is set.
     `inputs` are files, folders and globs. The inputs and the store must be mounted at the same path
     on the driver and on all executors. `partitions` is the number of partitions of the shuffles; by
     default there is one for 128 MiB of input, and at least one per core. `now` is the current time in
@@ -36,7 +38,12 @@ def ingest(
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
     now = time.time_ns() // 1000 if now is None else now
-    options = {"chatbot": chatbot, "map": None if map is None else os.fspath(map), "timezone": timezone}
+    options = {
+        "chatbot": chatbot,
+        "map": None if map is None else os.fspath(map),
+        "timezone": timezone,
+        "force": force,
+    }
     paths = [local_path(path) for path in inputs]
     job = Job(local_path(store), paths, options, now, lock_timeout)
     try:

@@ -26,6 +26,7 @@ use super::fingerprint::{
 };
 use crate::error::{Error, Result};
 use crate::positional_read::read_full_at;
+use crate::store::Snapshot;
 use crate::time::Micros;
 
 /// A file that was ingested, in full or in part.
@@ -227,6 +228,17 @@ struct List<F> {
 }
 
 impl SourceRegistry {
+    /// Reads the registry of a state of the store.
+    ///
+    /// # Errors
+    /// Fails if its file is missing or damaged.
+    pub fn load(snapshot: &Snapshot) -> Result<SourceRegistry> {
+        match &snapshot.manifest().sources {
+            Some(file) => SourceRegistry::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?),
+            None => Ok(SourceRegistry::default()),
+        }
+    }
+
     /// Parses the output of [`SourceRegistry::to_bytes`].
     pub fn from_bytes(bytes: &[u8]) -> Result<SourceRegistry> {
         let list: List<Vec<SourceFile>> = serde_json::from_slice(bytes)

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use super::messages::{FileEnd, SourceUpdate};
+use super::messages::FileEnd;
 use crate::error::Error;
 use crate::ingest::input::source_registry::{MapVersion, ReadPosition, SourceFile, SourceRegistry};
+use crate::ingest::input::sources::SourceUpdate;
 use crate::ingest::summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};
 use crate::time::Micros;
 

@@ -1,23 +1,18 @@
 //! The reading thread: reads the input files one after another and queues their blocks.
 
-use std::fs::File;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use super::backpressure::Backpressure;
-use super::messages::{BlockExtent, FileEnd, Message, NumberedMessage, SourceUpdate};
-use crate::error::{Error, Result};
+use super::messages::{BlockExtent, FileEnd, Message, NumberedMessage};
+use crate::error::Error;
 use crate::ingest::input::blocks::{BlockReader, RawBlock};
 use crate::ingest::input::discovery::Input;
-use crate::ingest::input::file_status::FileStatus;
 use crate::ingest::input::not_a_log::NotALog;
 use crate::ingest::input::records::formats::Formats;
 use crate::ingest::input::records::record_reader::RecordReader;
-use crate::ingest::input::source_registry::{
-    MapVersion, ReadPlan, ReadPosition, ReadRules, SourceFile, SourceRegistry,
-};
+use crate::ingest::input::source_registry::{MapVersion, ReadPlan};
+use crate::ingest::input::sources::{OpenSource, SourceUpdate, Sources};
 use crate::ingest::summary::FileOutcome;
-use crate::time::Micros;
 
 /// The files to read.
 #[derive(Debug)]
@@ -25,16 +20,9 @@ pub struct IngestInputs {
     /// The files, in order.
     pub files: Vec<Input>,
     /// The files that were ingested before.
-    pub registry: SourceRegistry,
-    /// Whether to read files even if they are unchanged.
-    pub force: bool,
+    pub sources: Sources,
     /// How the format of each file is determined.
     pub formats: Formats,
-    /// The rules that decide whether an ingested file would be read in the same way again.
-    pub rules: ReadRules,
-    /// The start of the ingest, by the clock of the file system. Files that changed shortly before
-    /// it are not recognized by their status alone.
-    pub began_at: Micros,
 }
 
 impl IngestInputs {
@@ -114,15 +102,21 @@ impl<'a> FileReader<'a> {
             return None;
         }
         let name = input.name();
+        let sources = &self.inputs.sources;
         if let Input::File(path) = input
-            && let Some(size) = self.unchanged_size(path, &name)
+            && let Some(size) = sources.unchanged_size(path, &name)
         {
             return self.skip(file, name, size, None);
         }
-        let (opened, status, plan) = match input {
-            Input::Stdin => (None, None, ReadPlan::Full),
-            Input::File(path) => match self.open(path, &name) {
-                Ok((opened, status, plan)) => (Some(opened), status, plan),
+        let opened = match input {
+            Input::Stdin => None,
+            Input::File(path) => match sources.open(path, &name) {
+                Ok(OpenSource { plan: ReadPlan::Skip(known), status, .. }) => {
+                    let size = known.size;
+                    let update = sources.renewed(*known, &name, status);
+                    return self.skip(file, name, size, update);
+                }
+                Ok(opened) => Some((opened, path)),
                 Err(error) => {
                     let outcome = FileOutcome::Read;
                     self.send(Message::Begin { file, name, outcome, map: None, handle: None, skipped: 0 })?;
@@ -130,41 +124,20 @@ impl<'a> FileReader<'a> {
                 }
             },
         };
-        if let ReadPlan::Skip(known) = plan {
-            let size = known.size;
-            let update = self.renewed(*known, &name, status);
-            return self.skip(file, name, size, update);
-        }
         // One handle is for the registry entry at the end, the other for the writing thread.
-        let [end_handle, handle] = [(); 2].map(|()| match (input, &opened) {
-            (Input::File(path), Some(opened)) => second_handle(opened, path),
-            _ => None,
-        });
-        let mut position = match &plan {
-            ReadPlan::Resume { hash, lines, .. } => ReadPosition {
-                consumed: hash.length(),
-                content: Some(hash.digest()),
-                lines: *lines,
-                plain: true,
-            },
-            _ => ReadPosition::default(),
-        };
+        let [end_handle, handle] =
+            [(); 2].map(|()| opened.as_ref().and_then(|(opened, path)| opened.second_handle(path)));
+        let status = opened.as_ref().and_then(|(opened, _)| opened.status.clone());
+        let known = opened.as_ref().and_then(|(opened, _)| opened.known_map());
+        let mut position = opened.as_ref().map(|(opened, _)| opened.position()).unwrap_or_default();
         let skipped = position.consumed;
-        let outcome = match &plan {
-            ReadPlan::Resume { .. } => FileOutcome::Resumed { from: skipped },
-            _ => FileOutcome::Read,
+        let outcome = match skipped {
+            0 => FileOutcome::Read,
+            from => FileOutcome::Resumed { from },
         };
-        let known = match &plan {
-            ReadPlan::Resume { map, .. } => Some(map.clone()),
-            _ => None,
-        };
-        // Read the open file rather than the path, which may name another file by now.
-        let blocks = match (input, opened, plan) {
-            (Input::File(path), Some(opened), ReadPlan::Resume { hash, lines, .. }) => {
-                BlockReader::resume(path, opened, lines + 1, *hash)
-            }
-            (Input::File(path), Some(opened), _) => BlockReader::from_file(path, opened),
-            _ => BlockReader::open(input),
+        let blocks = match opened {
+            Some((opened, path)) => opened.into_blocks(path),
+            None => BlockReader::open(input),
         };
         let formats = &self.inputs.formats;
         let opened = blocks.and_then(|mut blocks| {
@@ -203,7 +176,7 @@ impl<'a> FileReader<'a> {
         }
         let update = match (input, end_handle) {
             (Input::File(path), Some(handle)) if error.is_none() => {
-                self.source_update(path, &name, &handle, &reader, (position, status, map)).unwrap_or(None)
+                sources.update(path, &name, &handle, &reader, (position, status, map)).unwrap_or(None)
             }
             _ => None,
         };
@@ -222,109 +195,4 @@ impl<'a> FileReader<'a> {
         self.send(Message::Begin { file, name, outcome, map: None, handle: None, skipped: size })?;
         self.send(Message::End { file, end: FileEnd { update, ..FileEnd::default() } })
     }
-
-    /// Returns the size of a file whose status shows that it is unchanged; `None` if the file must
-    /// be opened.
-    fn unchanged_size(&self, path: &Path, name: &str) -> Option<u64> {
-        if self.inputs.force {
-            return None;
-        }
-        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-        let (size, status) = (metadata.len(), FileStatus::new(&metadata)?);
-        self.inputs.registry.is_unchanged(name, size, &status, &self.inputs.rules).then_some(size)
-    }
-
-    /// Returns the registry entry of an unchanged file with its current name and status, so that
-    /// the next ingest does not have to read the file; `None` if the entry would not change.
-    fn renewed(
-        &self,
-        known: SourceFile,
-        name: &str,
-        status: Option<FileStatus>,
-    ) -> Option<Box<SourceUpdate>> {
-        let status = status.filter(|status| status.is_settled(self.inputs.began_at))?;
-        // If two files have the same bytes, only one of them has the entry.
-        if known.path != name && Path::new(&known.path).exists() {
-            return None;
-        }
-        let file = SourceFile { path: name.to_owned(), status: Some(status), ..known };
-        Some(Box::new(SourceUpdate { file, continued: Vec::new(), only_status: true }))
-    }
-
-    /// Opens a file and decides how to read it. The returned status was read before any of its
-    /// bytes.
-    fn open(&self, path: &Path, name: &str) -> Result<(File, Option<FileStatus>, ReadPlan)> {
-        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
-        let metadata = file.metadata().map_err(|e| Error::io("read", path, e))?;
-        let status = FileStatus::new(&metadata);
-        // Pipes and devices have no size and cannot be recognized again.
-        if !metadata.is_file() || self.inputs.force {
-            return Ok((file, status, ReadPlan::Full));
-        }
-        let plan = self.inputs.registry.plan(name, &file, &self.inputs.rules);
-        Ok((file, status, plan.map_err(|e| Error::io("read", path, e))?))
-    }
-
-    /// Returns the registry entry of a file that was read to its end; `None` if the file has been
-    /// replaced or changed in the meantime. `before` is the status before the file was read.
-    fn source_update(
-        &self,
-        path: &Path,
-        name: &str,
-        handle: &File,
-        reader: &RecordReader,
-        (position, before, map): (ReadPosition, Option<FileStatus>, Option<MapVersion>),
-    ) -> std::io::Result<Option<Box<SourceUpdate>>> {
-        let compressed = !reader.can_resume();
-        let reader = reader.blocks();
-        let metadata = handle.metadata()?;
-        if !is_same_file(handle, path)? || (compressed && reader.consumed() != metadata.len()) {
-            return Ok(None);
-        }
-        let position = match compressed {
-            true => ReadPosition {
-                consumed: metadata.len(),
-                content: Some(reader.digest()),
-                plain: false,
-                ..position
-            },
-            // A file without lines has no block that could have set the hash.
-            false => {
-                let content = position.content.or_else(|| reader.digest_at(position.consumed));
-                ReadPosition { content, ..position }
-            }
-        };
-        let source = SourceFile::describe(name, handle, position, &self.inputs.rules.options)?;
-        let continued = self.inputs.registry.heads_continued_by(name, handle)?;
-        let unchanged = FileStatus::new(&metadata) == before;
-        Ok(source.map(|source| {
-            // Bytes that were appended since the last read are left for the next ingest. If the
-            // file changed in another way, its tail can differ from the bytes that were read.
-            let whole = compressed || (source.size == reader.consumed() && unchanged);
-            let status = before.filter(|status| unchanged && status.is_settled(self.inputs.began_at));
-            let file = SourceFile { whole, status, map, ..source };
-            Box::new(SourceUpdate { file, continued, only_status: false })
-        }))
-    }
-}
-
-/// Returns a second handle for positional reads of a file while it is being read; `None` if it is
-/// not a regular file.
-fn second_handle(file: &File, path: &Path) -> Option<File> {
-    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    // Positional reads move the position of a shared handle, except on Unix.
-    is_file.then(|| if cfg!(unix) { file.try_clone() } else { File::open(path) })?.ok()
-}
-
-/// Returns whether a path still names the open file, which may have been rotated in the meantime.
-#[cfg(unix)]
-fn is_same_file(handle: &File, path: &Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let (open, named) = (handle.metadata()?, std::fs::metadata(path)?);
-    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
-}
-
-#[cfg(not(unix))]
-fn is_same_file(handle: &File, path: &Path) -> std::io::Result<bool> {
-    Ok(handle.metadata()?.created()? == std::fs::metadata(path)?.created()?)
 }

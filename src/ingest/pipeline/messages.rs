@@ -3,7 +3,8 @@
 use std::fs::File;
 
 use crate::error::Error;
-use crate::ingest::input::source_registry::{MapVersion, ReadPosition, SourceFile};
+use crate::ingest::input::source_registry::{MapVersion, ReadPosition};
+use crate::ingest::input::sources::SourceUpdate;
 use crate::ingest::parse::Parsed;
 use crate::ingest::summary::FileOutcome;
 
@@ -75,16 +76,4 @@ pub struct FileEnd {
     pub nothing_read: bool,
     /// The entry for the source registry.
     pub update: Option<Box<SourceUpdate>>,
-}
-
-/// An entry for the source registry.
-#[derive(Debug)]
-pub struct SourceUpdate {
-    /// The file.
-    pub file: SourceFile,
-    /// The heads of the entries that it replaces: see
-    /// [`SourceRegistry::record`](crate::ingest::input::source_registry::SourceRegistry::record).
-    pub continued: Vec<String>,
-    /// Whether only the name or the status is new, which does not justify a separate commit.
-    pub only_status: bool,
 }

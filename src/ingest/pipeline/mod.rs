@@ -34,7 +34,8 @@ use super::explanation::{RejectSamples, explain};
 use super::input::discovery::{FoundInputs, find_inputs};
 use super::input::records::formats::Formats;
 use super::input::source_registry::{ReadRules, SourceRegistry};
-use super::map::presets;
+use super::input::sources::Sources;
+use super::map::{SharedMap, presets};
 use super::parse::ParseOptions;
 use crate::config::ResolvedConfig;
 use crate::enrich::Enricher;
@@ -46,6 +47,7 @@ use crate::store::ledger::Ledger;
 use crate::store::manifest::Manifest;
 use crate::store::rejects;
 use crate::store::{Store, Writer, key};
+use crate::time::Zone;
 use backpressure::Backpressure;
 use file_progress::FileProgress;
 use file_reader::IngestInputs;
@@ -128,15 +130,14 @@ fn ingest(
 ) -> Result<IngestReport> {
     let (writer, (key, ledger, registry)) = load_state(writer, settings, options)?;
     let parse_options = parse_options(settings, options, &key);
+    let (chatbot, zone, map) = (options.chatbot.as_deref(), options.timezone, options.map.as_ref());
     let inputs = IngestInputs {
         files: found.files,
-        registry: registry.clone(),
-        force: options.force,
-        began_at: writer.locked_at().unwrap_or(options.clock.now),
-        rules: ReadRules {
-            options: options_hash(settings, options),
-            given: options.map.as_ref().map(|map| map.sha256.clone()),
-            candidates: presets::all().iter().map(|map| map.sha256.clone()).collect(),
+        sources: Sources {
+            registry: registry.clone(),
+            force: options.force,
+            rules: read_rules(settings, chatbot, zone, map),
+            began_at: writer.locked_at().unwrap_or(options.clock.now),
         },
         formats: Formats {
             given: options.map.clone(),
@@ -144,7 +145,7 @@ fn ingest(
             timezone: options.timezone,
         },
     };
-    let options_hash = inputs.rules.options.clone();
+    let options_hash = inputs.sources.rules.options.clone();
     let mut run = new_run(writer, settings, options, progress, (&key, ledger, registry), options_hash);
     (run.report.problems, run.report.folders_without_logs) = (found.problems, found.folders_without_logs);
     run.report.unread_logs = found.unread_logs;
@@ -248,11 +249,7 @@ fn read_state(writer: &Writer, settings: &Settings, options: &IngestOptions) -> 
     check_settings(writer.manifest(), settings)?;
     let key = key::load_or_create(writer.store(), writer.manifest(), options.key_file.as_deref())?;
     let snapshot = writer.snapshot()?;
-    let registry = match &snapshot.manifest().sources {
-        Some(file) => SourceRegistry::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?)?,
-        None => SourceRegistry::default(),
-    };
-    Ok((key, Ledger::load(&snapshot)?, registry))
+    Ok((key, Ledger::load(&snapshot)?, SourceRegistry::load(&snapshot)?))
 }
 
 /// Returns the options with which the lines of an ingest are parsed.
@@ -296,14 +293,22 @@ pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
 /// valid, so that ingested files are read again.
 const READING_RULES: u32 = 3;
 
-/// Returns a hash of the options and settings on which the stored events depend.
-fn options_hash(settings: &Settings, options: &IngestOptions) -> String {
+/// Returns the rules that decide whether an ingested file would be read in the same way again.
+pub(crate) fn read_rules(
+    settings: &Settings,
+    chatbot: Option<&str>,
+    timezone: Option<Zone>,
+    map: Option<&SharedMap>,
+) -> ReadRules {
     // The time zone decides whether an event belongs to a pruned day.
     let zone = settings.timezone.name();
-    let mut text =
-        format!("{:?} {:?} {:?} {zone} {READING_RULES}", options.chatbot, settings.ip, settings.geoip);
-    if let Some(zone) = options.timezone {
+    let mut text = format!("{chatbot:?} {:?} {:?} {zone} {READING_RULES}", settings.ip, settings.geoip);
+    if let Some(zone) = timezone {
         text.push_str(&format!(" local {}", zone.name()));
     }
-    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
+    ReadRules {
+        options: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes())),
+        given: map.map(|map| map.sha256.clone()),
+        candidates: presets::all().iter().map(|map| map.sha256.clone()).collect(),
+    }
 }

@@ -58,10 +58,7 @@ impl<'a> MergeRun<'a> {
         crate::allocator::set_budget(settings.memory);
         let shares = memory_shares(settings.memory);
         let snapshot = transaction.snapshot()?;
-        let registry = match &snapshot.manifest().sources {
-            Some(file) => SourceRegistry::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?)?,
-            None => SourceRegistry::default(),
-        };
+        let registry = SourceRegistry::load(&snapshot)?;
         let ledger = Ledger::load(&snapshot)?;
         Ok(MergeRun {
             transaction,

@@ -94,13 +94,7 @@ pub(super) fn check_distinct(target: &Store, sources: &[MergeSource]) -> Result<
 pub(super) fn read_all(sources: &[MergeSource]) -> Result<Vec<SourceState<'_>>> {
     let read = |source: &MergeSource| {
         source.store.read_consistently(|snapshot| {
-            let registry = match &snapshot.manifest().sources {
-                Some(file) => {
-                    SourceRegistry::from_bytes(&snapshot.read_checked(&file.path, &file.checksum)?)?
-                }
-                None => SourceRegistry::default(),
-            };
-            Ok((snapshot.clone(), Ledger::load(snapshot)?, registry))
+            Ok((snapshot.clone(), Ledger::load(snapshot)?, SourceRegistry::load(snapshot)?))
         })
     };
     sources
