@@ -8,6 +8,8 @@ pub type Micros = i64;
 
 /// Microseconds in a second.
 pub const SECOND: Micros = 1_000_000;
+/// Microseconds in an hour.
+pub const HOUR: Micros = 3600 * SECOND;
 /// Microseconds in a day of 24 hours.
 pub const DAY: Micros = 86_400 * SECOND;
 

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wa::cli::DistributedReport;
 use wa::distributed::{
-    DedupeTask, Job, JobOptions, ParseTask, ReportContext, Rewrite, Rows, SessionsTask, TaskContext,
-    VisitorsTask, rewrite, stored_rows,
+    DedupeTask, Job, JobOptions, ParseTask, ReportContext, Rewrite, Rows, SessionsTask, StoredSessions,
+    TaskContext, VisitorsTask, rewrite, stored_rows, stored_sessions,
 };
 use wa::{Error, Result};
 
@@ -165,6 +165,10 @@ fn of_context(context: &Arc<TaskContext>, method: &str, argument: &[u8]) -> Resu
             let path: String = parse(argument)?;
             add(Object::Rows(stored_rows(context, &path)?.into()))
         }
+        "stored_sessions" => {
+            let stored: StoredSessions = parse(argument)?;
+            add(Object::Rows(stored_sessions(context, &stored)?.into()))
+        }
         "dedupe" => {
             let task = DedupeTask::new(context.clone(), is_sorted);
             add(Object::Dedupe(Some(Box::new(task)), VecDeque::new()))
@@ -187,6 +191,7 @@ fn of_job(job: &mut Job, method: &str, argument: &[u8]) -> Result<Vec<u8>> {
         }
         "add_parsed" => job.add_parsed(argument).map(|()| Vec::new()),
         "stored_event_files" => json(&job.stored_event_files()),
+        "stored_session_files" => json(&job.stored_session_files()),
         "add_written" => job.add_written(argument).map(|()| Vec::new()),
         "rewrites" => json(&job.rewrites()),
         "add_rewritten" => job.add_rewritten(argument).map(|()| Vec::new()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::dedupe::DedupeReport;
 use super::parse::ParseReport;
 use super::sessions::{Rewrite, RewriteReport, SessionsReport};
+use super::stored_sessions::StoredSessions;
 use super::task::{JobOptions, TaskSettings, read_config};
 use crate::error::{Error, Result};
 use crate::ingest::input::discovery::{Input, find_inputs};
@@ -26,7 +27,7 @@ use crate::store::update::sessions::SessionChanges;
 use crate::store::update::visitors::FirstSeenMap;
 use crate::store::update::{self, write_pipelined};
 use crate::store::{Store, Writer, cleanup_error, key};
-use crate::time::{Day, Micros};
+use crate::time::{Day, HOUR, Micros};
 
 /// The maximum size of a map file, in bytes.
 const MAX_MAP: u64 = 1 << 20;
@@ -154,10 +155,32 @@ impl Job {
 
     /// Returns the stored event files that can contain duplicates of the parsed events.
     pub fn stored_event_files(&self) -> Vec<String> {
-        let dates: BTreeSet<i32> = self.parsed.iter().flat_map(|report| &report.dates).copied().collect();
+        let hours = self.parsed.iter().flat_map(|report| &report.hours);
+        let dates: BTreeSet<i32> = hours.map(|hour| Day::utc(hour * HOUR).0).collect();
         let is_near = |day: Day| (-1..=1).any(|n| dates.contains(&(day.0 + n)));
         let files = self.writer.manifest().files(Table::Events).iter();
         files.filter(|file| is_near(file.day)).map(|file| file.path.clone()).collect()
+    }
+
+    /// Returns the stored session files that new events can continue.
+    pub fn stored_session_files(&self) -> Vec<StoredSessions> {
+        let timeout = self.settings.session_timeout;
+        let hours: BTreeSet<i64> = self.parsed.iter().flat_map(|report| &report.hours).copied().collect();
+        let mut ranges: Vec<(Micros, Micros)> = Vec::new();
+        for hour in hours {
+            let (from, to) =
+                ((hour * HOUR).saturating_sub(timeout), (hour * HOUR + HOUR).saturating_add(timeout));
+            match ranges.last_mut() {
+                Some(last) if from <= last.1 => last.1 = to,
+                _ => ranges.push((from, to)),
+            }
+        }
+        let files = (0..).zip(self.writer.manifest().files(Table::Sessions));
+        let files = files.map(|(file, entry)| {
+            let is_near = |range: &&(Micros, Micros)| range.0 <= entry.max_time && entry.min_time <= range.1;
+            StoredSessions { file, ranges: ranges.iter().filter(is_near).copied().collect() }
+        });
+        files.filter(|stored| !stored.ranges.is_empty()).collect()
     }
 
     /// Adds the report of a task that found duplicates or wrote sessions.

@@ -8,8 +8,9 @@
 //!    event key.
 //! 3. A [`DedupeTask`] per partition removes duplicates. [`stored_rows`] adds the events that are
 //!    already stored. The cluster distributes the remaining events by session key.
-//! 4. A [`SessionsTask`] per partition writes events and sessions to files in `staging/`, merges
-//!    them with the stored sessions that they continue, and reports which stored rows it replaced.
+//! 4. [`stored_sessions`] adds the stored sessions at the times of new events. A [`SessionsTask`]
+//!    per partition writes events and sessions to files in `staging/`, merges them with the stored
+//!    sessions that they continue, and reports which stored rows it replaced.
 //! 5. [`rewrite()`] writes the remaining rows of each stored file that loses rows.
 //! 6. [`Job::finish`] updates visitors and daily statistics, and commits.
 //!
@@ -24,6 +25,7 @@ mod parse;
 mod report;
 mod rows;
 mod sessions;
+mod stored_sessions;
 mod task;
 
 pub use dedupe::{DedupeTask, stored_rows};
@@ -32,4 +34,5 @@ pub use parse::{ParseReport, ParseTask};
 pub use report::{ReportContext, ReportFile, ReportSettings, VisitorsTask, read_result};
 pub use rows::{Binary, Head, RowSorter, Rows, SortKey, kind};
 pub use sessions::{Rewrite, RewriteReport, SessionsTask, rewrite};
+pub use stored_sessions::{StoredSessions, stored_sessions};
 pub use task::{JobOptions, TaskContext, TaskSettings};

@@ -24,7 +24,7 @@ use crate::ingest::parse::rejected::RejectReason;
 use crate::ingest::{FileOutcome, IngestCounts, Parsed, Parser};
 use crate::store::rejects::RejectRecord;
 use crate::store::temp_files::TempFiles;
-use crate::time::{Day, format_utc};
+use crate::time::{HOUR, format_utc};
 
 /// Size of a chunk of a parsed block, in bytes.
 const CHUNK_SIZE: usize = 4 * BLOCK_SIZE;
@@ -46,8 +46,8 @@ pub struct ParseReport {
     pub counts: IngestCounts,
     /// The rejected lines of the part.
     pub rejects: Vec<RejectRecord>,
-    /// The UTC dates of the events, as days since 1970.
-    pub dates: BTreeSet<i32>,
+    /// The hours of the events, since 1970 UTC.
+    pub hours: BTreeSet<i64>,
     /// The outcome of the file: read, or the reason why it was not.
     pub outcome: FileOutcome,
     /// The entry for the registry of ingested files.
@@ -219,7 +219,7 @@ impl ParseTask {
                 EventOutcome::Forgotten => report.counts.forgotten += 1,
                 EventOutcome::AlreadyPruned => report.counts.already_pruned += 1,
                 EventOutcome::Stored | EventOutcome::Duplicate => {
-                    report.dates.insert(Day::utc(event.row.time).0);
+                    report.hours.insert(event.row.time.div_euclid(HOUR));
                     let head = Head {
                         kind: kind::EVENT,
                         key: context.event_keys.key(event),

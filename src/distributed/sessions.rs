@@ -1,5 +1,5 @@
-//! Writes the events and sessions of a partition. All new events of a session key are in one
-//! partition.
+//! Writes the events and sessions of a partition. All new events and stored sessions of a session
+//! key are in one partition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::event_codec::EventDecoder;
 use super::parse::push_report;
 use super::rows::{Head, RowSorter, Rows, SortKey, kind};
+use super::stored_sessions::StoredBatch;
 use super::task::TaskContext;
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -52,17 +53,23 @@ pub struct SessionsTask {
 /// A batch of events.
 struct Batch {
     decoder: EventDecoder,
+    /// The stored sessions of the events' keys.
+    stored: StoredBatch,
     last_key: Option<u128>,
+    /// Whether the last key has an event.
+    has_events: bool,
     batch_bytes: usize,
     output: Rows,
 }
 
+/// Order of the rows of a session key: stored sessions, then new events by time and id.
 fn sort_key(head: &Head) -> SortKey {
     (head.key, head.kind, head.time, 0, 0, head.id)
 }
 
 impl SessionsTask {
-    /// Creates a task. `is_sorted` is set if the rows arrive sorted by key, time and id.
+    /// Creates a task. `is_sorted` is set if the rows arrive sorted by key, kind, time
+    /// and id.
     pub fn new(context: Arc<TaskContext>, is_sorted: bool) -> SessionsTask {
         SessionsTask::with_batch_bytes(context, is_sorted, BATCH_BYTES)
     }
@@ -70,7 +77,8 @@ impl SessionsTask {
     /// Creates a task that writes a batch when its events take `batch_bytes` bytes.
     pub fn with_batch_bytes(context: Arc<TaskContext>, is_sorted: bool, batch_bytes: usize) -> SessionsTask {
         let (decoder, output) = (EventDecoder::default(), Rows::default());
-        let batch = Batch { decoder, last_key: None, batch_bytes, output };
+        let stored = StoredBatch::default();
+        let batch = Batch { decoder, stored, last_key: None, has_events: false, batch_bytes, output };
         SessionsTask { context, sorter: RowSorter::new(is_sorted, sort_key), batch }
     }
 
@@ -90,6 +98,7 @@ impl SessionsTask {
     pub fn finish(mut self) -> Result<Rows> {
         let (batch, context) = (&mut self.batch, &self.context);
         self.sorter.finish(|head, payload| batch.add(head, payload, context))?;
+        self.batch.end_key();
         self.batch.write(&self.context)?;
         Ok(self.batch.output)
     }
@@ -97,21 +106,37 @@ impl SessionsTask {
 
 impl Batch {
     fn add(&mut self, head: Head, payload: &[u8], context: &TaskContext) -> Result<()> {
-        if head.kind != kind::EVENT {
+        if head.kind != kind::EVENT && head.kind != kind::STORED {
             self.output.push(head, |bytes| bytes.extend_from_slice(payload));
             return Ok(());
         }
-        // Never split a session key across batches: its sessions are merged with the stored ones
-        // only once.
-        if self.last_key != Some(head.key) && self.decoder.size() >= self.batch_bytes {
-            self.write(context)?;
+        if self.last_key != Some(head.key) {
+            self.end_key();
+            // Never split a session key across batches: its sessions are merged with the stored
+            // ones only once.
+            if self.decoder.size() + self.stored.size() >= self.batch_bytes {
+                self.write(context)?;
+            }
+            self.last_key = Some(head.key);
+            self.has_events = false;
         }
-        self.last_key = Some(head.key);
+        if head.kind == kind::STORED {
+            self.stored.push(head, payload);
+            return Ok(());
+        }
+        self.has_events = true;
         self.decoder.push(payload, &context.enricher)
     }
 
+    /// Ends the rows of a session key. Stored sessions without new events stay as they are.
+    fn end_key(&mut self) {
+        if let Some(key) = self.last_key.filter(|_| !self.has_events) {
+            self.stored.remove(key);
+        }
+    }
+
     fn write(&mut self, context: &TaskContext) -> Result<()> {
-        let block = self.decoder.take_block();
+        let (block, stored) = (self.decoder.take_block(), std::mem::take(&mut self.stored));
         let events: Vec<Event<'_>> = block.rows.iter().map(|row| block.event(row)).collect();
         if events.is_empty() {
             return Ok(());
@@ -125,7 +150,7 @@ impl Batch {
             }
             Ok(())
         };
-        let changes = write_part(&context.before, events, context.write_context(), &sink)?;
+        let changes = write_part(&context.before, events, &stored.rows()?, context.write_context(), &sink)?;
         let days = changes.sessions.days.named().map(|(day, chatbot)| (day.0, chatbot.to_owned()));
         let report = SessionsReport {
             days: days.collect(),

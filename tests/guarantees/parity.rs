@@ -11,7 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use wa::distributed::{
     DedupeTask, Head, Job, JobOptions, JobReport, ParseTask, Rows, SessionsTask, TaskContext, kind, rewrite,
-    stored_rows,
+    stored_rows, stored_sessions,
 };
 use wa::settings::Settings;
 use wa::store::Store;
@@ -93,7 +93,11 @@ impl Cluster {
                 }
             }
         }
-        for partition in self.distribute(survivors, |(head, _)| (head.key, head.time, head.id)) {
+        for stored in job.stored_session_files() {
+            stored_sessions(&context, &stored)?.iter().for_each(|rows| survivors.extend(split(rows)));
+        }
+        let by_time = |(head, _): &Row| (head.key, head.kind, head.time, head.id);
+        for partition in self.distribute(survivors, by_time) {
             for last_attempt in self.attempts() {
                 let bytes = [1, 4000, 1 << 20][self.rng.below(3) as usize];
                 let mut task = SessionsTask::with_batch_bytes(context.clone(), self.is_sorted, bytes);
@@ -367,8 +371,12 @@ fn files_of_a_job_are_recognized_as_those_of_an_ingest() {
     assert!(!are_unchanged(&summary) && summary.total.duplicate > 20, "{summary:#?}");
     // A merge adopts the files.
     let merged = folders[1].path().join("merged");
-    let merge =
-        fixtures::wa(folders[1].path(), "2027-01-01T00:00:00Z").arg("--store").arg(&merged).arg("merge").arg(&by_job).output();
+    let merge = fixtures::wa(folders[1].path(), "2027-01-01T00:00:00Z")
+        .arg("--store")
+        .arg(&merged)
+        .arg("merge")
+        .arg(&by_job)
+        .output();
     assert!(merge.unwrap().status.success());
     assert!(are_unchanged(&ingest(&merged).summary));
 }

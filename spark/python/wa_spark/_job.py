@@ -86,9 +86,14 @@ def _run_tasks(spark, job, partitions):
         if has_sort:
             unique = unique.sortWithinPartitions("key", "kind", "time", "file", "position")
         unique = unique.mapInArrow(_tasks.dedupe(settings, has_sort), SPARK_SCHEMA)
+        sessions = job.stored_session_files()
+        if sessions:
+            rows = [(json.dumps(stored),) for stored in sessions]
+            table = spread(spark, rows, "payload string", min(len(rows), partitions))
+            unique = unique.union(table.mapInArrow(_tasks.stored_sessions(settings), SPARK_SCHEMA))
         by_session = unique.repartition(partitions, "key")
         if has_sort:
-            by_session = by_session.sortWithinPartitions("key", "time", "id")
+            by_session = by_session.sortWithinPartitions("key", "kind", "time", "id")
         written = by_session.mapInArrow(_tasks.sessions(settings, has_sort), SPARK_SCHEMA)
         for row in written.select("payload").collect():
             job.add_written(bytes(row.payload))

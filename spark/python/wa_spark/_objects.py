@@ -80,6 +80,10 @@ class Context(Object):
         """Returns the rows of the events in a stored file."""
         return Object(self._call("stored", json.dumps(path).encode()))
 
+    def stored_sessions(self, stored):
+        """Returns the rows of the sessions in a stored file."""
+        return Object(self._call("stored_sessions", json.dumps(stored).encode()))
+
     def dedupe(self, is_sorted):
         """Returns a task that removes the duplicates of a partition."""
         return Object(self._call("dedupe", json.dumps(is_sorted).encode()))
@@ -163,6 +167,10 @@ class Job(Object):
     def stored_event_files(self):
         """Returns the stored files with which the new events must be compared."""
         return json.loads(self._call("stored_event_files"))
+
+    def stored_session_files(self):
+        """Returns the stored files of sessions that new events can continue."""
+        return json.loads(self._call("stored_session_files"))
 
     def add_written(self, report):
         """Adds the report of a task that removed duplicates or wrote sessions."""

@@ -35,6 +35,18 @@ def stored(settings):
     return run
 
 
+def stored_sessions(settings):
+    """Returns the function that reads the sessions of the stored files of a partition."""
+
+    def run(batches):
+        context = Context(settings)
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield from context.stored_sessions(json.loads(row["payload"])).batches()
+
+    return run
+
+
 def dedupe(settings, is_sorted):
     """Returns the function that removes the duplicates of a partition."""
 

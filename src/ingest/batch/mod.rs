@@ -36,7 +36,7 @@ use crate::store::transaction::Transaction;
 use crate::store::update::{
     self, OutputSink, PartialRewrite,
     session_fragments::SessionFragment,
-    sessions::SessionChanges,
+    sessions::{SessionChanges, StoredRow},
     time_ranges::SessionSpans,
     visitors::{FirstSeenMap, FirstSeenUpdate},
 };
@@ -202,13 +202,15 @@ pub struct PartChanges {
 }
 
 /// Writes the files of new events and their sessions, in one of several processes that each hold
-/// different session keys. Replaces no stored file.
+/// different session keys. `stored` are the stored sessions of these keys that can be near the
+/// events. Replaces no stored file.
 ///
 /// # Errors
 /// Fails if a stored file cannot be read, or a file cannot be written.
 pub fn write_part(
     before: &Snapshot,
     events: Vec<Event<'_>>,
+    stored: &[StoredRow<'_>],
     context: WriteContext<'_>,
     sink: OutputSink<'_>,
 ) -> Result<PartChanges> {
@@ -216,7 +218,8 @@ pub fn write_part(
     let (events, groups) = group_by_session_key(events);
     let (fragments, visitors) = fragments_and_visitors(&events, &groups, context);
     update::events::write(&before.without_files(), &events, now, sink)?;
-    let (sessions, replaced) = update::sessions::merge_part(before, fragments, zone, timeout, now, sink)?;
+    let parts = (fragments, stored);
+    let (sessions, replaced) = update::sessions::merge_part(before, parts, zone, timeout, now, sink)?;
     Ok(PartChanges { sessions, replaced, visitors })
 }
 

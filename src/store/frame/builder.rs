@@ -67,6 +67,15 @@ impl ColumnBuilder {
         }
     }
 
+    /// Appends a boolean; null if the column holds no booleans.
+    pub(super) fn bool(&mut self, value: Option<bool>) {
+        match &mut self.0 {
+            Values::Bool(builder) => builder.append_option(value),
+            _ => self.null(),
+        }
+    }
+
+    /// Appends a null.
     pub(super) fn null(&mut self) {
         match &mut self.0 {
             Values::Text(builder) => builder.append_null(),

@@ -10,6 +10,7 @@ mod column;
 mod record;
 #[cfg(test)]
 mod row_builder;
+mod row_codec;
 
 use polars::prelude::{
     BooleanChunked, Column as PolarsColumn, DataFrame, DataType, IdxCa, IntoColumn, NamedFrom,
@@ -21,6 +22,7 @@ pub(crate) use column::{Bools, Floats, Ints, Texts};
 pub(crate) use record::{Record, RecordReader, Value};
 #[cfg(test)]
 pub(crate) use row_builder::FrameBuilder;
+pub(crate) use row_codec::{RowEncoder, decode_rows};
 
 use super::columns::{Column, ColumnType};
 use crate::error::{Error, Result};

@@ -1,21 +1,11 @@
 //! Frames built row by row, for tests.
 
-use polars::prelude::ChunkedBuilder;
-
 use super::builder::{ColumnBuilder, Values, new_frame};
 use super::{Cell, Frame};
 use crate::error::Result;
 use crate::store::columns::{Column, Table};
 
 impl ColumnBuilder {
-    /// Appends a boolean; null if the column holds no booleans.
-    fn bool(&mut self, value: Option<bool>) {
-        match &mut self.0 {
-            Values::Bool(builder) => builder.append_option(value),
-            _ => self.null(),
-        }
-    }
-
     /// Appends a value; null if it is not of the column's type.
     fn push(&mut self, cell: Cell<'_>) {
         match (&self.0, cell) {

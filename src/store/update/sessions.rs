@@ -14,12 +14,12 @@ use super::session_fragments::{Session, SessionFragment, StoredSessions};
 use super::time_ranges::{SessionSpans, TimeRanges};
 use super::{OutputSink, PartialRewrite, PartitionOutput, bounded_parallel};
 use crate::daily_stats::{DayAggregates, SessionFacts};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::prehashed::PreHashed;
 use crate::session::{SessionSummary, merge_adjacent};
 use crate::store::columns::Table;
 use crate::store::encode::ROW_GROUP;
-use crate::store::frame::Frame;
+use crate::store::frame::{Frame, decode_rows};
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables::daily_stats::{FACT_COLUMNS, for_each_session_of};
@@ -92,23 +92,40 @@ pub fn merge(
                  changed: &ChangedDays| {
         write_days(snapshot, by_day, frames, rewrites, changed, now, sink)
     };
-    merge_with(snapshot, fragments, zone, timeout, write)
+    let matching = find_matching_rows(snapshot, &fragments, timeout)?;
+    merge_with(fragments, matching, zone, timeout, write)
+}
+
+/// A row of a stored session that another process has read.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredRow<'a> {
+    /// Hash of the session key.
+    pub key: u128,
+    /// Times of the first and the last event.
+    pub span: (Micros, Micros),
+    /// Index of its file among the stored files of the table.
+    pub file: usize,
+    /// Position of the row in its file.
+    pub row: usize,
+    /// All values of the row: see [`decode_rows`].
+    pub bytes: &'a [u8],
 }
 
 /// Merges fragments like [`merge`], for one of several processes that work on different session
-/// keys and the same stored files. New files contain only the merged sessions. Returns the rows
-/// that they replace, for [`partition::rewrite`](super::partition::rewrite).
+/// keys. `stored` are the stored sessions of these keys that can be near the fragments. New files
+/// contain only the merged sessions. Returns the rows that they replace, for [`partition::rewrite`](super::partition::rewrite).
 ///
 /// # Errors
 /// Returns the errors of [`merge`].
 pub fn merge_part(
     snapshot: &Snapshot,
-    fragments: Vec<SessionFragment<'_>>,
+    (fragments, stored): (Vec<SessionFragment<'_>>, &[StoredRow<'_>]),
     zone: Zone,
     timeout: Micros,
     now: Micros,
     sink: OutputSink<'_>,
 ) -> Result<(SessionChanges, Vec<PartialRewrite>)> {
+    let matching = decode_matching_rows(snapshot, &fragments, stored, timeout)?;
     let mut replaced = Vec::new();
     let write = |by_day: SessionsByDay<'_>,
                  frames: &[Frame],
@@ -117,15 +134,15 @@ pub fn merge_part(
         replaced = rewrites;
         write_days(&snapshot.without_files(), by_day, frames, Vec::new(), changed, now, sink)
     };
-    let changes = merge_with(snapshot, fragments, zone, timeout, write)?;
+    let changes = merge_with(fragments, matching, zone, timeout, write)?;
     Ok((changes, replaced))
 }
 
-/// Merges fragments with the stored sessions. `write` writes the sessions of each day. It receives
-/// the frames that the sessions refer to, the files that lose rows, and the changed days.
+/// Merges fragments with the stored rows that they join. `write` writes the sessions of each day. It
+/// receives the frames that the sessions refer to, the files that lose rows, and the changed days.
 fn merge_with(
-    snapshot: &Snapshot,
     fragments: Vec<SessionFragment<'_>>,
+    matching: Vec<MatchingRows>,
     zone: Zone,
     timeout: Micros,
     write: impl FnOnce(
@@ -138,7 +155,7 @@ fn merge_with(
     let mut changes = SessionChanges::default();
     let mut rewrites = Vec::new();
     let mut frames = Vec::new();
-    for MatchingRows { file, is_match, rows } in find_matching_rows(snapshot, &fragments, timeout)? {
+    for MatchingRows { file, is_match, rows } in matching {
         let keys = SessionKeys::new(&rows)?;
         (0..rows.height()).for_each(|row| changes.days.add(file.day, keys.chatbot(row)));
         frames.push(rows);
@@ -218,6 +235,56 @@ pub fn stored_spans(snapshot: &Snapshot, fragments: &[SessionFragment<'_>]) -> R
     Ok(spans)
 }
 
+/// Fragments by the hash of their session key.
+struct FragmentIndex<'f, 'a> {
+    by_key: HashMap<u128, &'f [SessionFragment<'a>], PreHashed>,
+    timeout: Micros,
+}
+
+impl<'f, 'a> FragmentIndex<'f, 'a> {
+    fn new(fragments: &'f [SessionFragment<'a>], timeout: Micros) -> FragmentIndex<'f, 'a> {
+        let mut by_key: HashMap<u128, &[SessionFragment<'_>], PreHashed> =
+            HashMap::with_capacity_and_hasher(fragments.len(), PreHashed);
+        by_key.extend(
+            fragments
+                .chunk_by(|a, b| a.key == b.key)
+                .filter_map(|of_key| Some((of_key.first()?.key, of_key))),
+        );
+        FragmentIndex { by_key, timeout }
+    }
+
+    /// Returns whether a fragment joins a session with this key and these times.
+    fn joins(&self, key: u128, (start, end): (Micros, Micros)) -> bool {
+        let Some(fragments) = self.by_key.get(&key) else { return false };
+        // Skip the fragments that end more than a timeout before the session starts.
+        let next = fragments.partition_point(|f| start.saturating_sub(f.ended_at) > self.timeout);
+        fragments.get(next).is_some_and(|f| f.first.time.saturating_sub(end) <= self.timeout)
+    }
+}
+
+/// Returns the rows of `stored` that fragments join, by file.
+fn decode_matching_rows(
+    snapshot: &Snapshot,
+    fragments: &[SessionFragment<'_>],
+    stored: &[StoredRow<'_>],
+    timeout: Micros,
+) -> Result<Vec<MatchingRows>> {
+    let index = FragmentIndex::new(fragments, timeout);
+    let mut by_file: BTreeMap<usize, BTreeMap<usize, &[u8]>> = BTreeMap::new();
+    for stored in stored.iter().filter(|stored| index.joins(stored.key, stored.span)) {
+        by_file.entry(stored.file).or_default().insert(stored.row, stored.bytes);
+    }
+    let files = snapshot.manifest().files(Table::Sessions);
+    let matching = by_file.into_iter().map(|(file, rows)| {
+        let file = files.get(file).filter(|file| rows.keys().all(|row| (*row as u64) < file.rows));
+        let file = file.ok_or_else(|| Error::failed("a stored session is in no file of the store"))?;
+        let bytes: Vec<&[u8]> = rows.values().copied().collect();
+        let is_match = (0..file.rows as usize).map(|row| rows.contains_key(&row)).collect();
+        Ok(MatchingRows { file: file.clone(), is_match, rows: decode_rows(Table::Sessions, &bytes)? })
+    });
+    matching.collect()
+}
+
 fn find_matching_rows(
     snapshot: &Snapshot,
     fragments: &[SessionFragment<'_>],
@@ -235,21 +302,11 @@ fn find_matching_rows(
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let mut by_key: HashMap<u128, &[SessionFragment<'_>], PreHashed> =
-        HashMap::with_capacity_and_hasher(fragments.len(), PreHashed);
-    by_key.extend(
-        fragments.chunk_by(|a, b| a.key == b.key).filter_map(|of_key| Some((of_key.first()?.key, of_key))),
-    );
+    let index = FragmentIndex::new(fragments, timeout);
     let matching = bounded_parallel(files, |file| {
         let frame = snapshot.read_file(file, Some(&KEY_COLUMNS))?;
         let keys = SessionKeys::new(&frame)?;
-        let joins = |row: usize| {
-            let Some(fragments) = by_key.get(&keys.key(row).hash()) else { return false };
-            let (start, end) = keys.interval(row);
-            // Skip the fragments that end more than a timeout before the row starts.
-            let next = fragments.partition_point(|f| start.saturating_sub(f.ended_at) > timeout);
-            fragments.get(next).is_some_and(|f| f.first.time.saturating_sub(end) <= timeout)
-        };
+        let joins = |row: usize| index.joins(keys.key(row).hash(), keys.interval(row));
         let is_match: Vec<bool> = (0..frame.height()).map(joins).collect();
         if !is_match.contains(&true) {
             return Ok(None);
