@@ -91,8 +91,8 @@ impl<'a> DataFileReader<'a> {
 }
 
 /// Reads the rows for which `is_selected` is true. Row groups without such rows are skipped, and of
-/// the others, one piece is decoded at a time. Returns `None` if no row is selected, and in the same
-/// cases as [`decode::read_checked`].
+/// the others, one piece is decoded at a time. Returns `None` if no row is selected, and in the
+/// same cases as [`decode::read_checked`].
 fn read_selected(file: &OpenFile, footer: FooterChecksum, is_selected: &[bool]) -> Result<Option<Frame>> {
     let Some(mut groups) = RowGroupReader::new(file, None, footer) else { return Ok(None) };
     let (mut frames, mut start) = (Vec::new(), 0);

@@ -1,6 +1,7 @@
 //! Reads the retained events in batches, in order of their UTC dates.
 //!
-//! A piece of a row group is decoded at a time, so that memory does not grow with the number of days.
+//! A piece of a row group is decoded at a time, so that memory does not grow with the number of
+//! days.
 
 use crate::error::Result;
 use crate::event::Block;

@@ -113,7 +113,8 @@ pub struct StoredRow<'a> {
 
 /// Merges fragments like [`merge`], for one of several processes that work on different session
 /// keys. `stored` are the stored sessions of these keys that can be near the fragments. New files
-/// contain only the merged sessions. Returns the rows that they replace, for [`partition::rewrite`](super::partition::rewrite).
+/// contain only the merged sessions. Returns the rows that they replace, for
+/// [`partition::rewrite`](super::partition::rewrite).
 ///
 /// # Errors
 /// Returns the errors of [`merge`].
@@ -138,8 +139,8 @@ pub fn merge_part(
     Ok((changes, replaced))
 }
 
-/// Merges fragments with the stored rows that they join. `write` writes the sessions of each day. It
-/// receives the frames that the sessions refer to, the files that lose rows, and the changed days.
+/// Merges fragments with the stored rows that they join. `write` writes the sessions of each day.
+/// It receives the frames that the sessions refer to, the files that lose rows, and the changed days.
 fn merge_with(
     fragments: Vec<SessionFragment<'_>>,
     matching: Vec<MatchingRows>,
