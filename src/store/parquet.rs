@@ -190,31 +190,10 @@ pub fn has_footer(bytes: &[u8], entry: &DataFile) -> bool {
 /// Returns a description if the bytes are not a Parquet file, or it lacks a column. No bytes make
 /// this function panic.
 pub fn decode(bytes: Vec<u8>, columns: Option<&[&str]>) -> Result<Frame, String> {
-    decode_file(OpenFile::Bytes(bytes), columns)
-}
-
-fn decode_file(file: OpenFile, columns: Option<&[&str]>) -> Result<Frame, String> {
+    let file = OpenFile::Bytes(bytes);
     match decode::read(&file, columns) {
         Some(data) => Ok(Frame::new(data)),
         None => decode_with_polars(file, columns),
-    }
-}
-
-/// Reads the rows of a Parquet file for which `is_selected` is true, like [`decode`].
-///
-/// # Errors
-/// Returns the errors of [`decode`], and fails if `is_selected` has another number of rows.
-pub fn decode_rows(bytes: Vec<u8>, is_selected: &[bool]) -> Result<Frame, String> {
-    let footer = FooterChecksum::from_file(&bytes);
-    let file = OpenFile::Bytes(bytes);
-    let failed = |error: Error| error.to_string();
-    let selected = match footer {
-        Some(footer) => read_selected(&file, footer, is_selected).map_err(failed)?,
-        None => None,
-    };
-    match selected {
-        Some(selected) => Ok(selected),
-        None => decode_file(file, None)?.filter(is_selected.iter().copied()).map_err(failed),
     }
 }
 

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::store::columns::Column;
 use crate::store::decode::checksums::{TAIL_BYTES, footer_length};
 use crate::store::frame::Frame;
-use crate::store::parquet::decode_rows;
 
 /// Minimum number of rows of a row group that is copied. Smaller groups are merged: many of them
 /// would cost every reader one page per group and column.
@@ -41,7 +40,7 @@ impl FileBuilder {
         let mut start = 0;
         for group in &groups {
             let end = start + group.rows as usize;
-            let mut removed = removed.get(start..end.min(removed.len())).unwrap_or_default().to_vec();
+            let removed = removed.get(start..end.min(removed.len())).unwrap_or_default();
             start = end;
             if !removed.contains(&true) {
                 self.append_group(&file, group)?;
@@ -56,9 +55,7 @@ impl FileBuilder {
             }
             let mut whole = FileBuilder::new(self.table);
             whole.copy(&file, group)?;
-            removed.resize(group.rows as usize, false);
-            let is_kept: Vec<bool> = removed.iter().map(|removed| !removed).collect();
-            let rest = decode_rows(whole.finish()?, &is_kept).map_err(cannot_copy)?;
+            let rest = without(&decode(whole.finish()?)?, removed)?;
             if is_large(rest.height() as u64, group.uncompressed()) {
                 self.add_frame(&rest)?;
             } else {

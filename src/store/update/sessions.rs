@@ -140,7 +140,8 @@ pub fn merge_part(
 }
 
 /// Merges fragments with the stored rows that they join. `write` writes the sessions of each day.
-/// It receives the frames that the sessions refer to, the files that lose rows, and the changed days.
+/// It receives the frames that the sessions refer to, the files that lose rows, and the changed
+/// days.
 fn merge_with(
     fragments: Vec<SessionFragment<'_>>,
     matching: Vec<MatchingRows>,
