@@ -489,13 +489,14 @@ fn run_selected(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOu
         return run_together(tables, request);
     }
     let chatbots = ranked_chatbots(tables, &request.query, request.compare)?;
+    let partitions = ChatbotPartitions::new(tables);
     let run_each = |kind: ReportKind| -> Result<Vec<Box<dyn Answer>>> {
         if chatbots.len() >= MANY_CHATBOTS
             && let Some(answers) = answers_together(tables, request, kind, &chatbots)?
         {
             return Ok(answers);
         }
-        let partitions = ChatbotPartitions::new(tables);
+        partitions.start_report();
         let answer = |chatbot: &String| {
             let mut request = request.clone();
             request.query.chatbots = vec![chatbot.clone()];
@@ -511,7 +512,7 @@ fn run_selected(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOu
     };
     let mut outcomes: Vec<ReportOutcome> = match request.kind {
         ReportKind::All => {
-            // Run one report after the other: the cached reads of a report are dropped before the
+            // Run one report after the other: the columns of a report stay in the cache until the
             // next.
             let mut all: Vec<Vec<Box<dyn Answer>>> = chatbots.iter().map(|_| Vec::new()).collect();
             for kind in reports_of_all(request) {

@@ -1,7 +1,8 @@
 //! Grids: the same reports for several chatbots, and for several windows that end on the same day.
 //!
 //! Each answer equals that of [`run`](super::run) for its chatbots and its window. The answers
-//! share their reads: each file is read once per report, not once per answer.
+//! share their reads: each column of a file is read once, as far as memory allows, not once per
+//! answer or report.
 
 use rayon::prelude::*;
 
@@ -130,14 +131,13 @@ fn compute<T: Send>(
         .flat_map(|scope| (0..request.windows.len()).map(move |window| (scope, window)))
         .collect();
     // The scope of all chatbots reads everything that the other scopes need. Start with its
-    // shortest window, so that the newest days, which all windows include, fit into the cache of
-    // reads.
+    // shortest window, so that the newest days, which all windows include, fit into the caches.
     let (together, separate) = positions.split_at(request.windows.len().min(positions.len()));
     let mut answers: Vec<Vec<Vec<T>>> =
         scopes.iter().map(|_| request.windows.iter().map(|_| Vec::new()).collect()).collect();
+    let partitions = ChatbotPartitions::for_windows(tables, request.longest());
     for part in 0..request.parts.len() {
-        // The reads of a report are dropped before the next report.
-        let partitions = ChatbotPartitions::for_windows(tables, request.longest());
+        partitions.start_report();
         let run = |(scope, window): (usize, usize)| -> Result<(usize, usize, T)> {
             let chatbots = scopes.get(scope).map_or(&[][..], Vec::as_slice);
             let days = request.windows.get(window).copied().unwrap_or(query.window);

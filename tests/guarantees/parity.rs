@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use proptest::prelude::*;
 use wa::distributed::{
     DedupeTask, Head, Job, JobOptions, JobReport, ParseTask, Rows, SessionsTask, TaskContext, kind, rewrite,
@@ -388,6 +389,42 @@ fn rejected_lines(snapshot: &wa::store::Snapshot) -> Vec<String> {
         texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
     lines.sort();
     lines
+}
+
+/// Returns the data of the dashboard of a store, without its health: the last ingest differs.
+fn dashboard(store: &Path) -> serde_json::Value {
+    let mut command = fixtures::wa(store, "2027-01-01T00:00:00Z");
+    command.args(["--quiet", "--store", store.to_str().unwrap(), "dashboard", "--as-of", "latest"]);
+    let page = String::from_utf8(fixtures::run_expecting(&mut command, 0).stdout).unwrap();
+    let (_, data) = page.split_once("<script type=\"text/plain\" id=\"data\">").unwrap();
+    let (data, _) = data.split_once("</script>").unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(data.trim()).unwrap();
+    let mut data: serde_json::Value =
+        serde_json::from_reader(flate2::read::ZlibDecoder::new(bytes.as_slice())).unwrap();
+    assert!(data.as_object_mut().unwrap().remove("health").is_some());
+    data
+}
+
+#[test]
+fn dashboard_of_a_job_equals_that_of_an_ingest() {
+    let inputs = [Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-data")];
+    let folders = [fixtures::folder(), fixtures::folder()];
+    let [by_job, by_ingest] =
+        [0, 1].map(|at| create_store(folders[at].path(), "Europe/Berlin", 1800 * SECOND));
+    Cluster::new(5).run(&by_job, &inputs, NOW).unwrap();
+    let names = inputs.iter().map(|path| path.display().to_string()).collect();
+    let settings = Settings { timezone: Zone::parse("Europe/Berlin").unwrap(), ..fixtures::settings() };
+    let options = fixtures::ingest_options(names, NOW);
+    let store = Store::new(&by_ingest);
+    wa::ingest::run(&store, &settings.into(), &options, &wa::progress::NoProgress).unwrap();
+    let [job, ingest] = [by_job, by_ingest].map(|store| dashboard(&store));
+    let len = |key: &str| ingest[key].as_array().unwrap().len();
+    // The folder has four chatbots, and bad lines of others.
+    assert!(len("answers") > 100 && len("scopes") > 5, "{} {}", len("answers"), len("scopes"));
+    for key in ingest.as_object().unwrap().keys() {
+        assert_eq!(job[key], ingest[key], "{key}");
+    }
+    assert_eq!(job, ingest);
 }
 
 /// A job that ends before its commit leaves the old state, and the next job has the same result.

@@ -5,7 +5,7 @@
 //! and the last one. The result is the longest chain. If there are several, it is the one that
 //! starts first and continues with the earliest event of each step.
 
-use super::steps::{Chain, Limits, StepEvent};
+use super::steps::{Chain, Limits, MAX_STEPS, StepEvent};
 
 /// Returns the longest chain of a sequence, for `steps` steps.
 ///
@@ -16,7 +16,7 @@ use super::steps::{Chain, Limits, StepEvent};
 pub(super) fn longest(events: &[StepEvent], steps: usize, limits: &Limits) -> Chain {
     let length = longest_length(events, steps, limits);
     let Some(start) = earliest_start(events, length, limits) else { return Chain::default() };
-    let mut chain = Chain::default();
+    let mut chain = Chain::with_capacity(length);
     for event in events.iter().skip(start) {
         if chain.len() < length && event.matches(chain.len()) {
             chain.push(event.time);
@@ -27,14 +27,14 @@ pub(super) fn longest(events: &[StepEvent], steps: usize, limits: &Limits) -> Ch
 
 fn longest_length(events: &[StepEvent], steps: usize, limits: &Limits) -> usize {
     // For each step, the time of the latest start of a chain that has reached it.
-    let mut latest_start = vec![None; steps];
+    let mut latest_start = [None; MAX_STEPS];
     let mut length = 0;
     for event in events {
         if event.is_excluded {
             latest_start.fill(None);
         }
         // Later steps come first, so that an event is not used twice.
-        for step in (0..steps).rev().filter(|step| event.matches(*step)) {
+        for step in event.matched().rev().skip_while(|step| *step >= steps) {
             let start = match step.checked_sub(1) {
                 None if event.starts => Some(event.time),
                 None => continue,
@@ -55,10 +55,10 @@ fn earliest_start(events: &[StepEvent], length: usize, limits: &Limits) -> Optio
     let last = length.checked_sub(1)?;
     // For each step, the earliest end of a chain that begins with that step and uses the events
     // between the current event and the next excluded one.
-    let mut earliest_end = vec![None; length];
+    let mut earliest_end = [None; MAX_STEPS];
     let mut found = None;
     for (index, event) in events.iter().enumerate().rev() {
-        for step in (0..length).filter(|step| event.matches(*step)) {
+        for step in event.matched().take_while(|step| *step < length) {
             let end =
                 if step == last { Some(event.time) } else { earliest_end.get(step + 1).copied().flatten() };
             if step == 0 && event.starts && end.is_some_and(|end| limits.allow(event.time, end)) {

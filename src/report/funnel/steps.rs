@@ -31,6 +31,13 @@ impl StepEvent {
         }
     }
 
+    /// Returns the steps that the event matches, counted from 0, in ascending order.
+    pub fn matched(&self) -> impl DoubleEndedIterator<Item = usize> {
+        let steps = self.steps;
+        let end = (u32::BITS - steps.leading_zeros()) as usize;
+        (steps.trailing_zeros() as usize..end).filter(move |step| steps >> step & 1 == 1)
+    }
+
     /// Returns whether the event matches a step, counted from 0.
     pub fn matches(&self, step: usize) -> bool {
         self.steps >> step & 1 == 1
@@ -56,6 +63,11 @@ impl Limits {
 pub(super) struct Chain(Vec<Micros>);
 
 impl Chain {
+    /// Returns an empty chain with memory for a number of events.
+    pub fn with_capacity(events: usize) -> Chain {
+        Chain(Vec::with_capacity(events))
+    }
+
     /// Returns the number of steps.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -267,8 +267,8 @@ impl<'a> SessionFinder<'a> {
     /// Returns a finder for a frame with the columns that [`SessionIndex::columns`] names.
     pub fn new(frame: &'a Frame, query: &'a Query, index: &'a SessionIndex) -> Result<SessionFinder<'a>> {
         let times = frame.ints("timestamp")?;
-        let all = || (0..frame.height()).filter_map(|row| times.get(row));
-        let (first, last) = (all().min().unwrap_or(0), all().max().unwrap_or(0));
+        let widen = |(first, last): (Micros, Micros), time: Micros| (first.min(time), last.max(time));
+        let (first, last) = times.iter().flatten().fold((Micros::MAX, Micros::MIN), widen);
         let days = index.days.iter().rev().filter(|day| day.first <= last && first <= day.last);
         let days = days.map(|day| (day, 0)).collect();
         let keys = SessionKeys::new(frame, index.needs_visitor_ids)?;

@@ -1,18 +1,18 @@
-//! The tables of each chatbot, for `--by-chatbot`.
+//! The tables of each chatbot, for `--by-chatbot` and dashboards.
 //!
-//! [`ChatbotPartitions`] reads each file once, partitions its rows by chatbot, and serves all
-//! chatbots from the result. A report on each of a thousand chatbots then costs little more than
-//! one report on all of them, as long as the rows that it reads fit into [`CACHE_BYTES`].
-//!
-//! A dashboard also reads all chatbots together, and several windows. [`AllChatbots`] serves them
-//! from the same cache.
+//! [`ChatbotPartitions`] reads each column of each file once, partitions the rows by chatbot, and
+//! serves all chatbots and all reports from the result. A report on each of a thousand chatbots
+//! then costs little more than one report on all of them, as long as the columns that it reads fit
+//! into [`COLUMN_BYTES`]. A dashboard also reads all chatbots together, and several windows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::tables::{TableFacts, Tables};
+use super::column_cache::{ColumnCache, RowRange};
+use super::tables::{TableFacts, Tables, map_frames};
+use super::view_cache::{NULL_TOKEN, TokenMap};
 use super::window::Window;
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -20,75 +20,147 @@ use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
 use crate::time::{Day, Micros};
 
-/// The maximum size of the cached reads, in bytes.
-const CACHE_BYTES: usize = 256 << 20;
+/// The maximum size of the cached columns, in bytes.
+const COLUMN_BYTES: usize = 192 << 20;
 
-/// The arguments of a read. Tables that are partitioned by day are read and cached day by day.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct ReadKey {
-    table: Table,
-    days: Option<(Day, Day)>,
-    ended_since: Option<Micros>,
-    columns: Vec<String>,
+/// The maximum size of the cached lists of rows, in bytes.
+const ROW_BYTES: usize = 64 << 20;
+
+/// The rows of a chatbot in a frame.
+enum FrameRows {
+    /// All rows.
+    All,
+    /// A number of rows from the first on. A file has the sessions and statistics of a chatbot in
+    /// adjacent rows.
+    Adjacent(u32, u32),
+    /// Rows in ascending order.
+    Listed(Vec<u32>),
 }
 
-/// The frames of a read, with the rows of each chatbot.
-struct PartitionedRead {
-    frames: Vec<Frame>,
-    /// For each chatbot, the indexes of frames with its rows, and the rows. With thousands of
-    /// chatbots, separate frames would take more memory for their columns than for the values.
-    rows_by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>>,
-    /// The approximate size in bytes.
-    size: usize,
-}
-
-impl PartitionedRead {
-    /// Returns the frames with the rows of a chatbot; `None` for all rows.
-    fn frames(&self, chatbot: Option<&str>) -> Result<Vec<Frame>> {
-        let Some(chatbot) = chatbot else { return Ok(self.frames.clone()) };
-        let parts = self.rows_by_chatbot.get(chatbot).map_or(&[][..], Vec::as_slice);
-        let part = |(number, rows): &(usize, Vec<u32>)| match self.frames.get(*number)? {
-            frame if rows.len() == frame.height() => Some(Ok(frame.clone())),
-            // A file has the sessions and statistics of a chatbot in adjacent rows.
-            frame => Some(match adjacent(rows) {
-                Some(start) => Ok(frame.slice(start, rows.len())),
-                None => frame.gather(rows),
-            }),
-        };
-        parts.iter().filter_map(part).collect()
+impl FrameRows {
+    /// Returns ascending rows of a frame with `height` rows.
+    fn new(rows: Vec<u32>, height: usize) -> FrameRows {
+        match (rows.first(), rows.last()) {
+            (Some(_), _) if rows.len() == height => FrameRows::All,
+            (Some(first), Some(last)) if (last - first) as usize + 1 == rows.len() => {
+                FrameRows::Adjacent(*first, rows.len() as u32)
+            }
+            _ => FrameRows::Listed(rows),
+        }
     }
-}
 
-/// Returns the first of ascending rows if they are adjacent.
-fn adjacent(rows: &[u32]) -> Option<usize> {
-    let (first, last) = (*rows.first()? as usize, *rows.last()? as usize);
-    (last + 1 - first == rows.len()).then_some(first)
-}
+    /// Returns these rows of a frame.
+    fn select(&self, frame: &Frame) -> Result<Frame> {
+        match self {
+            FrameRows::All => Ok(frame.clone()),
+            FrameRows::Adjacent(first, count) => Ok(frame.slice(*first as usize, *count as usize)),
+            FrameRows::Listed(rows) => frame.gather(rows),
+        }
+    }
 
-/// The cached reads.
-///
-/// No read is evicted. All chatbots make the same reads in the same order, so the oldest read is
-/// the one that the next chatbot needs first.
-struct ReadCache {
-    reads: HashMap<ReadKey, Arc<PartitionedRead>>,
-    free_bytes: usize,
-}
-
-impl ReadCache {
-    fn insert(&mut self, key: ReadKey, partitioned: Arc<PartitionedRead>) {
-        if let Some(free_bytes) = self.free_bytes.checked_sub(partitioned.size)
-            && !self.reads.contains_key(&key)
-        {
-            self.free_bytes = free_bytes;
-            self.reads.insert(key, partitioned);
+    /// Returns the number of rows of a frame with `height` rows.
+    fn len(&self, height: usize) -> usize {
+        match self {
+            FrameRows::All => height,
+            FrameRows::Adjacent(_, count) => *count as usize,
+            FrameRows::Listed(rows) => rows.len(),
         }
     }
 }
 
-/// Tables that read each file once for all chatbots if the reads fit into the cache.
+/// The frames of a read, and the rows of each chatbot in them.
+struct PartitionedRows {
+    /// The number of rows of each frame.
+    heights: Vec<usize>,
+    /// The index of each frame, with all its rows.
+    all: Vec<(usize, FrameRows)>,
+    /// For each chatbot, the indexes of frames with its rows, and the rows. With thousands of
+    /// chatbots, separate frames would take more memory for their columns than for the values.
+    by_chatbot: HashMap<String, Vec<(usize, FrameRows)>>,
+}
+
+impl PartitionedRows {
+    /// Partitions the rows of frames with the column `chatbot_id`.
+    fn new(frames: &[Frame]) -> Result<PartitionedRows> {
+        let mut by_chatbot: HashMap<String, Vec<(usize, FrameRows)>> = HashMap::new();
+        for (number, frame) in frames.iter().enumerate() {
+            for (chatbot, rows) in partition(frame)? {
+                let rows = FrameRows::new(rows, frame.height());
+                by_chatbot.entry_ref(chatbot).or_default().push((number, rows));
+            }
+        }
+        let heights: Vec<usize> = frames.iter().map(Frame::height).collect();
+        let all = (0..heights.len()).map(|number| (number, FrameRows::All)).collect();
+        Ok(PartitionedRows { heights, all, by_chatbot })
+    }
+
+    /// Returns the frames with rows of a chatbot, and its rows; all frames for `None`.
+    fn parts(&self, chatbot: Option<&str>) -> &[(usize, FrameRows)] {
+        match chatbot {
+            None => &self.all,
+            Some(chatbot) => self.by_chatbot.get(chatbot).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// Returns the number of rows of a chatbot.
+    fn count(&self, chatbot: &str) -> usize {
+        let height = |number: usize| self.heights.get(number).copied().unwrap_or(0);
+        self.parts(Some(chatbot)).iter().map(|(number, rows)| rows.len(height(*number))).sum()
+    }
+
+    /// Returns the approximate size in bytes.
+    fn size(&self) -> usize {
+        let of_rows = |rows: &FrameRows| match rows {
+            FrameRows::Listed(rows) => size_of_val(rows.as_slice()),
+            _ => 0,
+        };
+        let part = size_of::<(usize, FrameRows)>();
+        let parts: usize = self.by_chatbot.values().flatten().map(|(_, rows)| of_rows(rows) + part).sum();
+        let chatbot = size_of::<(String, Vec<(usize, FrameRows)>)>();
+        parts + self.by_chatbot.len() * chatbot + self.heights.len() * (part + size_of::<usize>())
+    }
+}
+
+/// Partitions the rows of a frame by chatbot.
+fn partition(frame: &Frame) -> Result<Vec<(&str, Vec<u32>)>> {
+    let ids = frame.texts("chatbot_id")?;
+    let mut parts: Vec<(&str, Vec<u32>)> = Vec::new();
+    // Equal texts can have different tokens, so chatbots are looked up by name too.
+    let mut by_token: TokenMap<usize> = TokenMap::default();
+    let mut by_name: HashMap<&str, usize> = HashMap::new();
+    let mut last: Option<(u128, usize)> = None;
+    for row in 0..frame.height() {
+        let token = ids.token(row).unwrap_or(NULL_TOKEN);
+        let part = match last {
+            Some((last, part)) if last == token => part,
+            _ => *by_token.entry(token).or_insert_with(|| {
+                let name = ids.get(row).unwrap_or("");
+                *by_name.entry(name).or_insert_with(|| {
+                    parts.push((name, Vec::new()));
+                    parts.len() - 1
+                })
+            }),
+        };
+        last = Some((token, part));
+        if let Some((_, rows)) = parts.get_mut(part) {
+            rows.push(row as u32);
+        }
+    }
+    Ok(parts)
+}
+
+/// The cached rows by read.
+///
+/// Nothing is evicted: all answers need the rows of all chatbots, and most need the newest days.
+struct RowCache {
+    reads: HashMap<RowRange, Arc<PartitionedRows>>,
+    free_bytes: usize,
+}
+
+/// Tables that read each file once for all chatbots if the reads fit into the caches.
 pub(crate) struct ChatbotPartitions<'a> {
-    tables: &'a dyn Tables,
-    cache: Mutex<ReadCache>,
+    columns: ColumnCache<'a>,
+    rows: Mutex<RowCache>,
     ledger: Mutex<Option<Arc<Ledger>>>,
     /// Days that contain all windows; `None` for one window. Tables that are partitioned by month
     /// are read for all these days at once, so that several windows share the read.
@@ -98,12 +170,13 @@ pub(crate) struct ChatbotPartitions<'a> {
 impl<'a> ChatbotPartitions<'a> {
     /// Returns the partitions of the given tables. Nothing is read yet.
     pub fn new(tables: &'a dyn Tables) -> ChatbotPartitions<'a> {
-        ChatbotPartitions::with_cache_size(tables, CACHE_BYTES)
+        ChatbotPartitions::with_cache_size(tables, COLUMN_BYTES)
     }
 
-    fn with_cache_size(tables: &'a dyn Tables, free_bytes: usize) -> ChatbotPartitions<'a> {
-        let cache = Mutex::new(ReadCache { reads: HashMap::new(), free_bytes });
-        ChatbotPartitions { tables, cache, ledger: Mutex::default(), span: None }
+    fn with_cache_size(tables: &'a dyn Tables, column_bytes: usize) -> ChatbotPartitions<'a> {
+        let rows = Mutex::new(RowCache { reads: HashMap::new(), free_bytes: ROW_BYTES });
+        let columns = ColumnCache::new(tables, column_bytes);
+        ChatbotPartitions { columns, rows, ledger: Mutex::default(), span: None }
     }
 
     /// Returns the partitions for several windows with their previous periods, given the longest
@@ -113,84 +186,99 @@ impl<'a> ChatbotPartitions<'a> {
         ChatbotPartitions { span, ..ChatbotPartitions::new(tables) }
     }
 
+    /// Starts the next report: cached columns that it does not read can be evicted.
+    pub fn start_report(&self) {
+        self.columns.start_report();
+    }
+
     /// Returns the tables of all chatbots together.
-    pub fn all<'s>(&'s self) -> AllChatbots<'s> {
-        AllChatbots { partitions: self }
+    pub fn all<'s>(&'s self) -> ChatbotTables<'s> {
+        ChatbotTables { partitions: self, chatbot: None }
     }
 
     /// Returns the tables of one chatbot.
     pub fn chatbot<'s>(&'s self, chatbot: &'s str) -> ChatbotTables<'s> {
-        ChatbotTables { partitions: self, chatbot }
+        ChatbotTables { partitions: self, chatbot: Some(chatbot) }
     }
 
-    fn read(&self, key: ReadKey, chatbot: Option<&str>) -> Result<Vec<Frame>> {
-        let columns = &key.columns;
-        match (key.table, key.days) {
+    /// Splits a read into reads that are cached separately. Tables that are partitioned by day are
+    /// read day by day.
+    fn split(&self, rows: RowRange) -> Vec<RowRange> {
+        match (rows.table, rows.days) {
             (table @ (Table::Events | Table::Sessions), Some((from, to))) => {
                 // A window may begin long before the first data and end long after the last. Events
                 // are read by UTC date, which may be before the first day of sessions.
-                let (first, last) = self.tables.days().unwrap_or((from, to));
+                let (first, last) = self.columns.tables.days().unwrap_or((from, to));
                 let last = if table == Table::Sessions { last.plus(1) } else { to };
                 let (from, to) = (from.max(first.plus(-2)), to.min(last));
-                let read = |day: i32| {
-                    let days = Some((Day(day), Day(day)));
-                    let key = ReadKey { table, days, ended_since: None, columns: columns.clone() };
-                    self.read_cached(key, chatbot)
-                };
-                let days: Vec<Vec<Frame>> = (from.0..to.0.saturating_add(1))
-                    .into_par_iter()
-                    .with_max_len(1)
-                    .map(read)
-                    .collect::<Result<_>>()?;
-                Ok(days.into_iter().flatten().collect())
+                let of_day = |day: i32| RowRange { days: Some((Day(day), Day(day))), ..rows };
+                (from.0..to.0.saturating_add(1)).map(of_day).collect()
             }
             (_, Some((from, to))) => {
                 let span = self.span.filter(|(first, last)| *first <= from && to <= *last);
-                self.read_cached(ReadKey { days: span.or(key.days), ..key }, chatbot)
+                vec![RowRange { days: span.or(rows.days), ..rows }]
             }
-            _ => self.read_cached(key, chatbot),
+            _ => vec![rows],
         }
     }
 
-    fn read_cached(&self, key: ReadKey, chatbot: Option<&str>) -> Result<Vec<Frame>> {
-        // A panic of another thread leaves the cache intact. The lock is not held while reading: a
-        // thread that waits for a part of its read may start another read in the meantime.
-        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache().reads.get(&key).map(Arc::clone);
-        let partitioned = match cached {
-            Some(partitioned) => partitioned,
-            None => {
-                let partitioned = Arc::new(self.read_partitioned(&key)?);
-                cache().insert(key, Arc::clone(&partitioned));
-                partitioned
-            }
+    /// Returns the partitioned rows of each part of a read.
+    fn partitioned(&self, rows: RowRange) -> Result<Vec<(RowRange, Arc<PartitionedRows>)>> {
+        // A panic of another thread leaves the cache intact. The lock is not held while reading.
+        let cache = || self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = self.split(rows);
+        let cached: Vec<Option<Arc<PartitionedRows>>> = {
+            let cache = cache();
+            parts.iter().map(|rows| cache.reads.get(rows).map(Arc::clone)).collect()
         };
-        partitioned.frames(chatbot)
+        let read = |rows: &RowRange| {
+            let partitioned = PartitionedRows::new(&self.columns.read(*rows, &["chatbot_id"])?)?;
+            let size = partitioned.size();
+            let partitioned = Arc::new(partitioned);
+            let mut cache = cache();
+            if let Some(free_bytes) = cache.free_bytes.checked_sub(size)
+                && !cache.reads.contains_key(rows)
+            {
+                cache.free_bytes = free_bytes;
+                cache.reads.insert(*rows, Arc::clone(&partitioned));
+            }
+            Ok(partitioned)
+        };
+        let partitioned: Vec<Arc<PartitionedRows>> = if cached.iter().any(Option::is_none) {
+            let all = parts.par_iter().zip(cached).with_max_len(1);
+            all.map(|(rows, cached)| cached.map_or_else(|| read(rows), Ok)).collect::<Result<_>>()?
+        } else {
+            cached.into_iter().flatten().collect()
+        };
+        Ok(parts.into_iter().zip(partitioned).collect())
     }
 
-    fn read_partitioned(&self, key: &ReadKey) -> Result<PartitionedRead> {
-        let mut columns: Vec<&str> = key.columns.iter().map(String::as_str).collect();
-        if !columns.contains(&"chatbot_id") {
-            columns.push("chatbot_id");
+    /// Calls `visit` with each frame of a read, with the rows of one chatbot or of all.
+    fn read_each(
+        &self,
+        rows: RowRange,
+        chatbot: Option<&str>,
+        columns: &[&str],
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let mut offset = 0;
+        let mut reads = Vec::new();
+        for (rows, partitioned) in self.partitioned(rows)? {
+            let count = partitioned.parts(chatbot).len();
+            reads.extend((count > 0).then_some((offset, rows, partitioned)));
+            offset += count;
         }
-        let frames = match key.ended_since {
-            Some(time) => self.tables.read_sessions_ended_since(time, &columns)?,
-            None => self.tables.read(key.table, key.days, &columns)?,
-        };
-        let mut size = frames.iter().map(Frame::estimated_size).sum();
-        let mut rows_by_chatbot: HashMap<String, Vec<(usize, Vec<u32>)>> = HashMap::new();
-        for (number, frame) in frames.iter().enumerate() {
-            let ids = frame.texts("chatbot_id")?;
-            let mut rows: HashMap<&str, Vec<u32>> = HashMap::new();
-            for row in 0..frame.height() {
-                rows.entry(ids.get(row).unwrap_or("")).or_default().push(row as u32);
+        reads.into_par_iter().with_max_len(1).try_for_each(|(offset, rows, partitioned)| {
+            let frames = self.columns.read(rows, columns)?;
+            let visit = |(index, (number, rows)): (usize, &(usize, FrameRows))| match frames.get(*number) {
+                Some(frame) => visit(offset + index, &rows.select(frame)?),
+                None => Ok(()),
+            };
+            match partitioned.parts(chatbot) {
+                [part] => visit((0, part)),
+                parts => parts.par_iter().with_max_len(1).enumerate().try_for_each(visit),
             }
-            for (chatbot, rows) in rows {
-                size += size_of_val(rows.as_slice()) + size_of::<(String, [(usize, Vec<u32>); 2])>();
-                rows_by_chatbot.entry_ref(chatbot).or_default().push((number, rows));
-            }
-        }
-        Ok(PartitionedRead { frames, rows_by_chatbot, size })
+        })
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>> {
@@ -198,68 +286,61 @@ impl<'a> ChatbotPartitions<'a> {
         if let Some(ledger) = cached.as_ref() {
             return Ok(Arc::clone(ledger));
         }
-        let ledger = self.tables.ledger()?;
+        let ledger = self.columns.tables.ledger()?;
         *cached = Some(Arc::clone(&ledger));
         Ok(ledger)
     }
 }
 
-/// The tables of one chatbot.
+/// The tables of one chatbot, or of all together.
 pub(crate) struct ChatbotTables<'a> {
     partitions: &'a ChatbotPartitions<'a>,
-    chatbot: &'a str,
+    chatbot: Option<&'a str>,
 }
 
-fn owned(columns: &[&str]) -> Vec<String> {
-    columns.iter().map(|name| (*name).to_owned()).collect()
+impl ChatbotTables<'_> {
+    fn tables(&self) -> &dyn Tables {
+        self.partitions.columns.tables
+    }
 }
 
 impl Tables for ChatbotTables<'_> {
     fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
-        let key = ReadKey { table, days, ended_since: None, columns: owned(columns) };
-        self.partitions.read(key, Some(self.chatbot))
-    }
-
-    fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
-        let (table, ended_since) = (Table::Sessions, Some(time));
-        let key = ReadKey { table, days: None, ended_since, columns: owned(columns) };
-        self.partitions.read(key, Some(self.chatbot))
-    }
-
-    fn is_filtered(&self) -> bool {
-        self.partitions.tables.is_filtered()
-    }
-
-    fn ledger(&self) -> Result<Arc<Ledger>> {
-        self.partitions.ledger()
-    }
-
-    fn facts(&self) -> &dyn TableFacts {
-        self.partitions.tables.facts()
-    }
-}
-
-/// The tables of all chatbots together.
-pub(crate) struct AllChatbots<'a> {
-    partitions: &'a ChatbotPartitions<'a>,
-}
-
-impl Tables for AllChatbots<'_> {
-    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
-        let key = ReadKey { table, days, ended_since: None, columns: owned(columns) };
-        self.partitions.read(key, None)
+        map_frames(self, table, days, columns, |_, frame| Ok(frame.clone()))
     }
 
     fn estimated_rows(&self, table: Table, days: Option<(Day, Day)>) -> usize {
-        self.partitions.tables.estimated_rows(table, days)
+        let Some(chatbot) = self.chatbot else { return self.tables().estimated_rows(table, days) };
+        // An error is reported by the read that follows.
+        let rows = self.partitions.partitioned(RowRange { table, days, ended_since: None });
+        rows.unwrap_or_default().iter().map(|(_, rows)| rows.count(chatbot)).sum()
+    }
+
+    fn read_each(
+        &self,
+        table: Table,
+        days: Option<(Day, Day)>,
+        columns: &[&str],
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let rows = RowRange { table, days, ended_since: None };
+        self.partitions.read_each(rows, self.chatbot, columns, visit)
     }
 
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
-        self.partitions.tables.read_sessions_ended_since(time, columns)
+        let rows = RowRange { table: Table::Sessions, days: None, ended_since: Some(time) };
+        let frames = Mutex::new(Vec::new());
+        self.partitions.read_each(rows, self.chatbot, columns, &|number, frame| {
+            frames.lock().unwrap_or_else(PoisonError::into_inner).push((number, frame.clone()));
+            Ok(())
+        })?;
+        let mut frames = frames.into_inner().unwrap_or_else(PoisonError::into_inner);
+        frames.sort_unstable_by_key(|(number, _)| *number);
+        Ok(frames.into_iter().map(|(_, frame)| frame).collect())
     }
 
     fn is_filtered(&self) -> bool {
-        self.partitions.tables.is_filtered()
+        self.tables().is_filtered()
     }
 
     fn ledger(&self) -> Result<Arc<Ledger>> {
@@ -267,7 +348,7 @@ impl Tables for AllChatbots<'_> {
     }
 
     fn facts(&self) -> &dyn TableFacts {
-        self.partitions.tables.facts()
+        self.tables().facts()
     }
 }
 
@@ -313,20 +394,84 @@ mod tests {
     }
 
     #[test]
-    fn adjacent_returns_first_of_consecutive_rows() {
-        for (rows, start) in
-            [(&[3][..], Some(3)), (&[3, 4, 5], Some(3)), (&[3, 5], None), (&[0, 1, 3], None), (&[], None)]
-        {
-            assert_eq!(adjacent(rows), start, "{rows:?}");
+    fn rows_are_listed_unless_they_are_adjacent() {
+        let kind = |rows: &[u32]| match FrameRows::new(rows.to_vec(), 6) {
+            FrameRows::All => "all".to_owned(),
+            FrameRows::Adjacent(first, count) => format!("{count} from {first}"),
+            FrameRows::Listed(listed) => format!("{listed:?}"),
+        };
+        for (rows, expected) in [
+            (&[0, 1, 2, 3, 4, 5][..], "all"),
+            (&[3], "1 from 3"),
+            (&[3, 4, 5], "3 from 3"),
+            (&[3, 5], "[3, 5]"),
+            (&[0, 1, 3], "[0, 1, 3]"),
+            (&[], "[]"),
+        ] {
+            assert_eq!(kind(rows), expected);
+            assert_eq!(FrameRows::new(rows.to_vec(), 6).len(6), rows.len());
         }
     }
 
     #[test]
+    fn rows_of_a_chatbot_are_in_the_order_of_the_frame() {
+        let chatbots = ["b", "b", "a", "b", "a", "a", "c"].repeat(2);
+        let sessions = chatbots.iter().map(|chatbot| Session { chatbot, ..session("2026-06-01", "v") });
+        let tables = MemoryTables::new(sessions.collect());
+        // Two frames with the same chatbots.
+        let frames = tables.read(Table::Sessions, None, &["chatbot_id"]).unwrap();
+        let ids: Vec<String> =
+            frames[0].texts("chatbot_id").unwrap().iter().flatten().map(Into::into).collect();
+        let partitioned = PartitionedRows::new(&frames).unwrap();
+        for chatbot in ["a", "b", "c", "d"] {
+            let rows: Vec<u32> =
+                (0..).zip(&ids).filter(|(_, id)| *id == chatbot).map(|(row, _)| row).collect();
+            let parts = partitioned.parts(Some(chatbot));
+            assert_eq!(parts.len(), if rows.is_empty() { 0 } else { 2 }, "{chatbot}");
+            assert_eq!(partitioned.count(chatbot), 2 * rows.len());
+            for (number, selected) in parts {
+                let frame = frames[*number].gather(&rows).unwrap();
+                assert_eq!(selected.select(&frames[*number]).unwrap(), frame, "{chatbot}");
+            }
+        }
+        assert_eq!(partitioned.parts(None).len(), 2);
+    }
+
+    #[test]
+    fn frames_of_a_chatbot_are_numbered_without_gaps() {
+        let session_on = |date: &str, chatbot: &'static str| Session { chatbot, ..session(date, "v") };
+        let sessions = [("2026-06-01", "a"), ("2026-06-02", "b"), ("2026-06-03", "a"), ("2026-06-03", "b")];
+        let tables = MemoryTables::new(sessions.map(|(date, chatbot)| session_on(date, chatbot)).into());
+        let partitions = ChatbotPartitions::new(&tables);
+        let days = Some((day("2026-05-01"), day("2026-06-30")));
+        let numbers = |tables: ChatbotTables<'_>| {
+            let starts = map_frames(&tables, Table::Sessions, days, &["started_at"], |number, frame| {
+                Ok((number, frame.ints("started_at")?.get(0).map(Day::utc)))
+            });
+            let (numbers, days): (Vec<usize>, Vec<Option<Day>>) = starts.unwrap().into_iter().unzip();
+            assert!(days.is_sorted());
+            numbers
+        };
+        assert_eq!(numbers(partitions.chatbot("a")), [0, 1]);
+        assert_eq!(numbers(partitions.chatbot("b")), [0, 1]);
+        assert_eq!(numbers(partitions.chatbot("c")), [0usize; 0]);
+        assert_eq!(numbers(partitions.all()), [0, 1, 2, 3]);
+        let count = |chatbot| partitions.chatbot(chatbot).estimated_rows(Table::Sessions, days);
+        assert_eq!((count("a"), count("b"), count("c")), (2, 2, 0));
+    }
+
+    #[test]
     fn day_is_read_once_if_it_fits_into_the_cache() {
-        assert_eq!(reads(1 << 20), [4, 0, 0]);
-        assert_eq!(reads(0), [4, 4, 4]);
-        // The cache holds two of the four days.
-        let day = (1..1000).find(|size| reads(*size)[1] < 4).unwrap();
-        assert_eq!(reads(2 * day), [4, 2, 2]);
+        // The first read of each day finds the rows of all chatbots.
+        assert_eq!(reads(1 << 20), [8, 0, 0]);
+        assert_eq!(reads(0), [8, 4, 4]);
+        // The cache holds the chatbots of all four days, and the times of two.
+        let session = Session { chatbot: "a", ..session("2026-06-01", "v") };
+        let tables = MemoryTables::new(vec![session.clone(), session.clone(), session]);
+        let size = |column: &str| {
+            let frames = tables.read(Table::Sessions, None, &[column]).unwrap();
+            frames.iter().map(Frame::estimated_size).sum::<usize>()
+        };
+        assert_eq!(reads(4 * size("chatbot_id") + 2 * size("started_at")), [8, 2, 2]);
     }
 }

@@ -6,7 +6,8 @@
 //! - [`window`] is a range of days; [`filter`] contains conditions on sessions and events, and
 //!   [`operator`] their operators;
 //! - [`tables`] is the interface to the tables, [`snapshot`] implements it for the store, and
-//!   [`by_chatbot`] for one chatbot of many; [`pruned`] finds pruned days in a window;
+//!   [`by_chatbot`] for one chatbot of many, with a [`column_cache`]; [`pruned`] finds pruned days
+//!   in a window;
 //! - [`chatbots`] lists, ranks and checks chatbots;
 //! - [`selection`] restricts the tables to sessions that satisfy conditions or have a value of a
 //!   breakdown;
@@ -16,6 +17,7 @@
 
 pub(crate) mod by_chatbot;
 pub mod chatbots;
+mod column_cache;
 pub mod filter;
 pub(crate) mod json_lookup;
 pub(crate) mod operator;

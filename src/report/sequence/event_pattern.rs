@@ -146,6 +146,8 @@ pub(crate) struct PatternMatcher<'a> {
     event_names: &'a Texts,
     patterns: &'a [EventPattern],
     conditions: Vec<BoundConditions<'a>>,
+    /// The patterns with conditions, as bits.
+    conditional: u32,
     /// The patterns that a name matches, as bits, by token of the name.
     names: ViewCache<u32>,
 }
@@ -155,10 +157,12 @@ impl<'a> PatternMatcher<'a> {
     /// Times without an offset are read in `zone`.
     pub fn new(patterns: &'a [EventPattern], frame: &'a Frame, zone: Zone) -> Result<PatternMatcher<'a>> {
         let bind = |pattern: &'a EventPattern| pattern.conditions.bind(frame, zone);
+        let conditional = patterns.iter().zip(0..).filter(|(pattern, _)| !pattern.conditions.is_empty());
         Ok(PatternMatcher {
             event_names: frame.texts("event_name")?,
             patterns,
             conditions: patterns.iter().map(bind).collect::<Result<_>>()?,
+            conditional: conditional.fold(0, |bits, (_, number)| bits | 1u32 << number),
             names: ViewCache::new(0),
         })
     }
@@ -171,7 +175,7 @@ impl<'a> PatternMatcher<'a> {
             let matching = patterns.iter().zip(0..).filter(|(pattern, _)| pattern.matches_name(name));
             matching.fold(0, |bits, (_, number)| bits | 1u32 << number)
         });
-        let mut rest = bits;
+        let mut rest = bits & self.conditional;
         while rest != 0 {
             let number = rest.trailing_zeros();
             rest &= rest - 1;

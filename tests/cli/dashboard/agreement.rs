@@ -195,3 +195,38 @@ fn figures_of_a_pruned_store_equal_those_of_reports() {
     let notes = page.answer(0, 3, page.part("summary"))[2].to_string();
     assert!(notes.len() > 2 && page.json.contains("are pruned"), "{notes}");
 }
+
+/// The odd and the even lines of a log are ingested into two stores, which are then merged. Almost
+/// every session has events in both.
+#[test]
+fn page_of_merged_stores_equals_that_of_one_store() {
+    let sandbox = Sandbox::new();
+    let log = logs::busy(4, 120, 800);
+    let of_parity = |parity: usize| {
+        log.lines().skip(parity).step_by(2).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    sandbox.write("all.ndjson", &log);
+    sandbox.write("even.ndjson", of_parity(0));
+    sandbox.write("odd.ndjson", of_parity(1));
+    sandbox.wa("--store one ingest -q all.ndjson").exits(0);
+    for (store, input) in [("even", "even.ndjson"), ("odd", "odd.ndjson")] {
+        // Stores can be merged if they have the same key.
+        std::fs::create_dir(sandbox.path(store)).unwrap();
+        std::fs::copy(sandbox.path("one/key"), sandbox.path(&format!("{store}/key"))).unwrap();
+        sandbox.wa(&format!("--store {store} ingest -q {input}")).exits(0);
+    }
+    sandbox.wa("--quiet --store merged merge even odd").exits(0);
+    let data = |store: &str| {
+        let mut page = Page::new(&sandbox.wa(&format!("--store {store} dashboard")).exits(0).stdout);
+        assert_eq!((page.scopes().len(), page.windows().len()), (5, 4));
+        // The files and the last ingest differ.
+        assert!(page.data.as_object_mut().unwrap().remove("health").is_some());
+        page.data
+    };
+    let (one, merged) = (data("one"), data("merged"));
+    for key in one.as_object().unwrap().keys() {
+        assert_eq!(merged[key], one[key], "{key}");
+    }
+    assert_eq!(merged, one);
+    assert_ne!(data("even")["answers"], one["answers"]);
+}
