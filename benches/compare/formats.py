@@ -8,8 +8,8 @@ and of the wall time, and the CPU time per byte compared with native lines. The 
 1.5 for the formats in JSON.
 
 If the module `duckdb` is installed, DuckDB reads the CSV file too, in turn with `wa`: it counts the
-values of all columns, and stores the rows in a table in memory and in a file. The start of Python
-is not measured.
+values of all columns, and stores the rows in a table in memory and in a file. Python's startup is
+not measured.
 """
 
 import argparse
@@ -61,7 +61,7 @@ COLUMNS = ["event_name", "event_id", "timestamp", "session_id", "anonymous_id", 
 
 
 def field(event, name, default=None):
-    """Returns a field in snake case or camel case."""
+    """Returns the value of a field whose key is in snake case or camel case."""
     camel = "".join(part.title() if i else part for i, part in enumerate(name.split("_")))
     return event.get(name, event.get(camel, default))
 

@@ -137,7 +137,7 @@ def orders(bench):
     print(table(HEADER, lines))
 
 
-HEADER = ["order", "seconds", "of in order", "of best peer", "CPU s", "of in order", "of best peer", "peak MB", "MB written"]
+HEADER = ["order", "seconds", "vs in order", "vs best peer", "CPU s", "vs in order", "vs best peer", "peak MB", "MB written"]
 
 
 def row(order, own, in_order, peers):

@@ -62,7 +62,7 @@ def tell(bench, wa, store, windows):
         if peer:
             timed.append((DUCKDB, peer))
         lines = [line(name, runs, peer, days == 30) for name, runs in timed]
-        print(table(["report", "ms", "target", "of DuckDB's", "range", "peak MB"], lines))
+        print(table(["report", "ms", "target", "vs DuckDB", "range", "peak MB"], lines))
 
 
 def program(python):

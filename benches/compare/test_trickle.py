@@ -91,7 +91,7 @@ class Sameness(unittest.TestCase):
 
 @unittest.skipUnless(importlib.util.find_spec("duckdb"), "DuckDB is not installed")
 class Rows(unittest.TestCase):
-    """Tests that rows are compared with their multiplicity and without the times of storing."""
+    """Tests that the comparison counts duplicate rows and ignores write times."""
 
     def differences(self, rows):
         """Compares a store with rows 1 and 2, stored at 12, with a store with other sessions."""

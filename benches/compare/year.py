@@ -15,7 +15,7 @@ FEW = 30
 
 
 def year(bench):
-    """Ingests a year of logs with a gc after each run. Prints the times of nights and reports."""
+    """Ingests a year of logs with a gc after each run. Prints the times of ingests, gc and reports."""
     place = bench.work / "busy"
     clear(place)
     store, nights = place / "store", []
@@ -32,7 +32,7 @@ def year(bench):
         bench.say(f"{paths[-1].name}: {nights[-1]['ingest'].seconds * 1000:.0f} ms")
     held = rows(store)
     read = sum(night["bytes"] for night in nights)
-    print(f"{bench.given.nights} days' logs, {bench.given.at_once} at a time, with a gc after each time: "
+    print(f"{bench.given.nights} days' logs, {bench.given.at_once} at a time, with a gc after each ingest: "
           f"{held['sessions']:,} sessions, {held['events']:,} retained events, "
           f"{size(store, '*.parquet') / MB:,.0f} MB; the logs were {read / 1e9:,.1f} GB.\n")
     print(table(["runs", "ingest, ms", "range", "peak MB", "gc, ms", "range", "peak MB"],

@@ -9,8 +9,8 @@
 //!    session, and adds them to a transaction.
 //! 4. `pipeline` runs these stages on several threads, commits, and returns the `summary`.
 //!
-//! `docs/architecture.md` lists the files that an event line passes, in order. `docs/input.md`
-//! describes the fields, their formats, and the reasons for a rejection.
+//! `docs/architecture.md` lists the source files that process an event line, in order.
+//! `docs/input.md` describes the fields, their formats, and the reasons for a rejection.
 
 pub(crate) mod batch;
 pub(crate) mod explanation;

@@ -1,5 +1,5 @@
-//! Finds the bytes of a class, such as those at which a JSON string can end: quotes, backslashes
-//! and control characters.
+//! Finds the bytes of a class, such as those at which the scan of a JSON string stops: quotes,
+//! backslashes and control characters.
 //!
 //! One bit stands for each byte of the text. Classifying 64 bytes at a time costs less than
 //! searching string by string. A line feed is a control character, so an unclosed string ends with
@@ -20,7 +20,7 @@ pub trait ByteClass {
     fn select(bytes: u8x16) -> u8x16;
 }
 
-/// The bytes at which a JSON string can end.
+/// The bytes at which the scan of a JSON string stops.
 #[derive(Debug)]
 pub struct JsonBytes;
 

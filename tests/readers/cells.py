@@ -67,7 +67,7 @@ def rows_of(rows, table):
 
 def value(cell, kind):
     """Converts a value from CSV or Arrow to `kind`."""
-    # Tables contain neither an empty text nor `\\N`, so both are null.
+    # Tables contain neither the empty string nor `\N`, so both are null.
     if cell is None or cell in ("", "\\N") or cell != cell:
         return None
     if kind == "text":

@@ -94,7 +94,7 @@ from {selected} {grouped}"""
 
 
 def quoted(path):
-    """Escapes a path for a text in SQL."""
+    """Escapes a path for use in an SQL string literal."""
     return str(path).replace("'", "''")
 
 

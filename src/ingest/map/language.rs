@@ -338,9 +338,7 @@ fn expression_of(file: TomlFile<'_>, key: &str, value: &DeValue<'_>, at: usize) 
                 _ => Err(file.error(at, &format!("'{key}': a condition is written {{ if = …, value = … }}"))),
             }
         }
-        _ => {
-            Err(file.error(at, &format!("'{key}' must be an expression: a text, a list, or {{ if, value }}")))
-        }
+        _ => Err(file.error(at, &format!("'{key}' must be an expression: string, list, or {{ if, value }}"))),
     }
 }
 
@@ -349,7 +347,7 @@ mod tests {
     use super::super::names::NameMemo;
     use super::*;
 
-    /// Returns the error of a map and its hint.
+    /// Returns the message of the error in a map, without the hint.
     fn error(text: &str) -> String {
         Map::parse("my.toml", text).unwrap_err().to_string()
     }

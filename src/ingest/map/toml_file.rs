@@ -68,17 +68,17 @@ impl<'a> TomlFile<'a> {
         entries
     }
 
-    /// Returns a text.
+    /// Returns a string.
     pub fn text(self, entry: Entry<'_>) -> Result<String> {
         match entry.value {
             DeValue::String(text) => Ok(text.to_string()),
-            _ => Err(self.error(entry.value_at, &format!("'{}' must be a text in quotes", entry.key))),
+            _ => Err(self.error(entry.value_at, &format!("'{}' must be a quoted string", entry.key))),
         }
     }
 
-    /// Returns a text, or a list of texts, with their positions.
+    /// Returns a string, or a list of strings, with their positions.
     pub fn texts(self, entry: Entry<'_>) -> Result<Vec<(String, usize)>> {
-        let error = |at| self.error(at, &format!("'{}' must be a text or a list of texts", entry.key));
+        let error = |at| self.error(at, &format!("'{}' must be a string or a list of strings", entry.key));
         match entry.value {
             DeValue::String(text) => Ok(vec![(text.to_string(), entry.value_at)]),
             DeValue::Array(list) => list

@@ -19,7 +19,7 @@ pub enum Warning {
     /// An optional time is not in the years 1 to 9999. The column is null and `extra` holds the
     /// value.
     TimeOutOfRange(Field),
-    /// `response_time_ms` of a `message_received` is not a number, negative, or too large.
+    /// `response_time_ms` of a `message_received` is not a number, is negative, or is too large.
     BadResponseTime,
     /// A value has a lone surrogate, which was replaced by U+FFFD.
     LoneSurrogate,
@@ -113,7 +113,7 @@ impl Serialize for Warnings {
 }
 
 impl<'de> Deserialize<'de> for Warnings {
-    /// Reads the counts. Names of another version of `wa` are ignored.
+    /// Reads the counts. Unknown names, which other versions of `wa` wrote, are ignored.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let names = BTreeMap::<String, u64>::deserialize(deserializer)?;
         let mut warnings = Warnings::default();

@@ -41,7 +41,7 @@ pub(super) struct StoredSessionReader<'a> {
     boundary: &'a PrunedBoundary,
     texts: &'a TextInterner,
     shard: KeyShard,
-    /// The files that were not read yet.
+    /// The files that have not been read yet.
     partitions: BTreeMap<Day, Vec<&'a DataFile>>,
     /// Rows that were read and start on a later date.
     later_rows: Vec<StoredSession>,

@@ -74,7 +74,7 @@ pub(super) fn section(matrix: &Matrix) -> Section {
     };
     let mut section = Section::new(matrix.names.iter().enumerate().map(name));
     let max = matrix.max();
-    // Seven columns of counts leave space for wide shades.
+    // Only heatmaps have counts. Their seven columns leave space for wide shades.
     let texts = matrix.rows.iter().flat_map(|row| row.cells.iter().flatten());
     let widest = texts.map(|cell| number(matrix.unit, cell.value).len()).max().unwrap_or(0);
     let shade_width = match (matrix.unit, widest) {

@@ -187,9 +187,9 @@ pub(crate) fn interval_trends(
 }
 
 /// Returns the intervals of the previous period. Each takes its start from `rows`: the start of the
-/// interval at the same position in the window. Intervals that have not begun in the window are
-/// excluded. Also returns a note if an interval has no counterpart in the window, such as a sixth
-/// week.
+/// interval at the same position in the window. An interval is excluded if its counterpart in the
+/// window has not begun. Also returns a note if an interval has no counterpart in the window, such
+/// as a sixth week.
 fn previous_rows(
     tables: &dyn Tables,
     query: &Query,
@@ -339,8 +339,8 @@ impl Intervals {
     }
 }
 
-/// Returns the starts of the hours of a window, and the end of the last. An hour begins when the
-/// local clock shows a full hour, or when a clock change skips a full hour.
+/// Returns the starts of the hours of a window, and the end of the last. An hour begins at
+/// the top of each hour of the local clock, or at a clock change that skips it.
 fn hours(window: Window, zone: Zone) -> Result<Vec<Micros>> {
     let mut starts = Vec::new();
     if window.from > window.to {

@@ -6,7 +6,8 @@ use super::steps::{Chain, Limits, StepEvent};
 use super::{any_order, chain, strict};
 use crate::time::Micros;
 
-/// Returns all chains from one event on, by trying every event for every step.
+/// Returns all chains of up to `steps` events, including the empty one, by trying every event for
+/// every step.
 fn chains(
     events: &[StepEvent],
     steps: usize,

@@ -29,7 +29,7 @@ impl Default for Converters {
 impl Converters {
     /// Adds goals to those of a visitor.
     pub fn add(&self, visitor: u128, goals: u32) {
-        // The lower bits select the shard; the map uses the upper ones.
+        // The lower bits select the shard; the map hashes the whole value.
         if let Some(shard) = self.0.get(visitor as usize % SHARDS) {
             *shard.lock().unwrap_or_else(PoisonError::into_inner).entry(visitor).or_default() |= goals;
         }

@@ -20,7 +20,7 @@ impl Count for Visits {
 }
 
 impl Visits {
-    /// Returns the visits of one session.
+    /// Returns the counts for one session.
     pub fn from_session(had_conversation: bool) -> Visits {
         Visits { sessions: 1, conversations: u64::from(had_conversation) }
     }
@@ -38,7 +38,7 @@ impl Visits {
         Percent::from_parts(self.conversations, self.sessions)
     }
 
-    /// Orders visits by sessions in descending order, then by name.
+    /// Returns the names with their counts, most sessions first, then by name.
     pub fn ranked(visits: GroupCount<String, Visits>) -> Vec<(String, Visits)> {
         let mut all: Vec<(String, Visits)> = visits.0.into_iter().collect();
         all.sort_unstable_by(|a, b| b.1.sessions.cmp(&a.1.sessions).then_with(|| a.0.cmp(&b.0)));

@@ -67,8 +67,8 @@ pub struct PartialRewrite {
     pub removed: Vec<bool>,
 }
 
-/// Capacity of the queue of partitions to write: enough to keep the disk busy, and few enough to
-/// take little memory.
+/// Capacity of the queue to the writing thread, in groups of partitions: enough to keep the disk
+/// busy, and few enough to take little memory.
 const QUEUE_CAPACITY: usize = 8;
 
 /// Partitions are passed to the writing thread in groups of at least this number of bytes. A change
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn write_pipelined_adds_every_output_once() {
         with_transaction(|transaction| {
-            // More outputs than the queue can hold.
+            // All outputs together are smaller than a group, so they are sent at the end.
             let compute = |sink: OutputSink<'_>| bounded_parallel(1..=40, |rows| sink(output_of(rows)));
             write_pipelined(transaction, compute).unwrap();
             let mut rows: Vec<u64> =

@@ -62,7 +62,7 @@ impl BlockLines<'_, '_> {
                 let object = Span { start: start as u32, len: (end - start) as u32 };
                 return self.parse_object(line, start, object, after);
             }
-            // A record that fills a line is JSON.
+            // Extracted records are valid JSON, so this one is a value other than an object.
             None => RejectReason::NotAnObject,
         };
         self.line.clear();
