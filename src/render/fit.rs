@@ -26,7 +26,10 @@ pub(super) struct FittedColumn {
     pub kind: ColumnKind,
     /// The width in terminal cells.
     pub width: usize,
+    /// The minimum width, as long as other columns can be dropped instead.
     min_width: usize,
+    /// The minimum width if no column can be dropped.
+    least_width: usize,
     drop_priority: u8,
 }
 
@@ -73,7 +76,9 @@ impl Fit {
         let is_text = |column: &&mut FittedColumn| column.kind.is_text();
         let mut texts: Vec<&mut FittedColumn> = self.columns.iter_mut().filter(is_text).collect();
         for _ in 0..excess {
-            let index = widest(&texts, 1, MIN_DROPPABLE_TEXT).or_else(|| widest(&texts, 0, MIN_TEXT));
+            let index = widest(&texts, 1, |column| column.min_width.max(MIN_DROPPABLE_TEXT))
+                .or_else(|| widest(&texts, 0, |column| column.min_width.max(MIN_TEXT)))
+                .or_else(|| widest(&texts, 0, |column| column.least_width));
             let Some(column) = index.and_then(|index| texts.get_mut(index)) else { break };
             column.width -= 1;
         }
@@ -112,22 +117,28 @@ fn fit_column(section: &Section, index: usize, column: &Column, width: usize) ->
     }
     let width = if column.kind == ColumnKind::Bar { MIN_BAR } else { widest_cell.max(title).max(1) };
     let cells = section.rows.iter().filter_map(|row| row.cells.get(index));
-    let min_width = match (column.kind.is_text(), droppable) {
+    let least_width = match (column.kind.is_text(), droppable) {
         (true, _) if column.kind == ColumnKind::Id => {
-            cells.map(|cell| cell.min_width(column.id_width)).max().unwrap_or(0).max(title).max(1)
+            cells.map(|cell| cell.min_width(column.kept_width)).max().unwrap_or(0).max(title).max(1)
         }
         (false, _) => width,
         (true, false) => width.min(MIN_TEXT),
         (true, true) => width.min(MIN_DROPPABLE_TEXT),
     };
+    // An id can be shown by its first characters.
+    let kept_width = if column.kind == ColumnKind::Id { 0 } else { column.kept_width };
+    let min_width = least_width.max(width.min(kept_width));
     let (kind, drop_priority) = (column.kind, column.drop_priority);
-    Some(FittedColumn { index, kind, width, min_width, drop_priority })
+    Some(FittedColumn { index, kind, width, min_width, least_width, drop_priority })
 }
 
-/// Returns the index of the widest column, from `start` on, that is wider than `min` and its own
-/// minimum.
-fn widest(columns: &[&mut FittedColumn], start: usize, min: usize) -> Option<usize> {
-    let is_wide = |column: &FittedColumn| column.width > min.max(column.min_width);
+/// Returns the index of the widest column, from `start` on, that is wider than its minimum.
+fn widest(
+    columns: &[&mut FittedColumn],
+    start: usize,
+    min: impl Fn(&FittedColumn) -> usize,
+) -> Option<usize> {
+    let is_wide = |column: &FittedColumn| column.width > min(column);
     let wide = columns.iter().enumerate().skip(start).filter(|(_, column)| is_wide(column));
     wide.max_by_key(|(_, column)| column.width).map(|(index, _)| index)
 }

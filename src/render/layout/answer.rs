@@ -246,12 +246,24 @@ fn list(group: &Group<'_>, titled: bool, zone: Zone) -> Section {
     Section { heading: heading(group.name, titled), columns, rows, hide_header: false }
 }
 
+/// A width in which most steps of a path fit into a line.
+const PATH_WIDTH: usize = 36;
+
 /// A share repeats the metric before it, so shares are dropped before other metrics.
 const SHARE_PRIORITY: u8 = 100;
 
 /// Returns the columns of the names that identify a row.
 pub(super) fn name_columns(group: &str, keys: &[&str]) -> Vec<Column> {
-    let column = |key: &&str| name_column(key, labels::column(group, key));
+    let column = |key: &&str| {
+        let title = labels::column(group, key);
+        match (group, *key) {
+            // The names of goals and steps are those of the settings, and are copied from tables.
+            ("goals" | "steps", "name") => Column::name(title),
+            ("paths", "path") => Column::wrapped(title).keep_width(PATH_WIDTH),
+            ("tree", "path") => Column::text(title).keep_width(PATH_WIDTH),
+            _ => name_column(key, title),
+        }
+    };
     keys.iter().map(|key| column(key).drop_priority(name_priority(group, key))).collect()
 }
 

@@ -59,13 +59,15 @@ pub(crate) struct Column {
     pub drop_priority: u8,
     /// The name that is listed if the column is dropped; `None` for the title.
     pub dropped_name: Option<String>,
-    /// The width up to which a column of ids is not shrunk.
-    pub id_width: usize,
+    /// The width that a text column keeps as long as other columns can be dropped instead. A column
+    /// of ids always keeps it.
+    pub kept_width: usize,
 }
 
 impl Column {
     fn new(title: &str, kind: ColumnKind) -> Column {
-        Column { title: title.to_owned(), kind, drop_priority: 0, dropped_name: None, id_width: UUID_WIDTH }
+        let kept_width = if kind == ColumnKind::Id { UUID_WIDTH } else { 0 };
+        Column { title: title.to_owned(), kind, drop_priority: 0, dropped_name: None, kept_width }
     }
 
     /// Creates a text column. Long texts are truncated.
@@ -85,7 +87,7 @@ impl Column {
 
     /// Creates a column of names, which are not truncated.
     pub(crate) fn name(title: &str) -> Column {
-        Column { id_width: NAME_WIDTH, ..Column::id(title) }
+        Column::id(title).keep_width(NAME_WIDTH)
     }
 
     /// Creates a text column in which long texts wrap.
@@ -106,6 +108,12 @@ impl Column {
     /// Creates a column of bars, which is dropped first.
     pub(crate) fn bar() -> Column {
         Column::new("", ColumnKind::Bar).drop_priority(u8::MAX)
+    }
+
+    /// Sets the width that the column keeps as long as other columns can be dropped instead.
+    pub(crate) fn keep_width(mut self, width: usize) -> Column {
+        self.kept_width = width;
+        self
     }
 
     /// Sets the drop priority of the column.
@@ -186,11 +194,11 @@ impl Cell {
         }
     }
 
-    /// Returns the minimum width in a column of ids, which is at most `id_width`.
-    pub(crate) fn min_width(&self, id_width: usize) -> usize {
+    /// Returns the minimum width in a column of ids, which is at most `kept_width`.
+    pub(crate) fn min_width(&self, kept_width: usize) -> usize {
         match self {
             Cell::RowId(text) => display_width(text).min(ROW_ID_PREFIX),
-            cell => cell.width().min(id_width),
+            cell => cell.width().min(kept_width),
         }
     }
 }
