@@ -1,4 +1,4 @@
-//! Suggestions for unknown commands.
+//! Suggestions for unknown commands, and the reason why a report lacks an option.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -38,8 +38,14 @@ const SYNONYMS: [(&str, &str); 30] = [
 
 /// Adds a suggestion to the error about an unknown command. clap suggests only commands with a
 /// similar spelling. This function also suggests commands for synonyms, and for names of reports.
+/// If only other reports have an option, it adds the reason.
 pub(in crate::cli) fn improve(mut error: clap::Error, command: &clap::Command) -> clap::Error {
     if !matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument) {
+        return error;
+    }
+    if let Some(reason) = missing_option(&error) {
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![reason.into()]));
         return error;
     }
     let typed = match error.get(ContextKind::InvalidSubcommand) {
@@ -53,6 +59,30 @@ pub(in crate::cli) fn improve(mut error: clap::Error, command: &clap::Command) -
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![suggestion]));
     }
     error
+}
+
+/// Returns the reason why a report lacks an option that other reports have; `None` for all other
+/// errors.
+fn missing_option(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
+    let usage = error.get(ContextKind::Usage)?.to_string();
+    let report = usage.split_once(" report ")?.1.split_whitespace().next()?;
+    let option = option.split('=').next()?;
+    Some(match (option, report) {
+        ("--fail-if", _) => format!(
+            "{report} has no single figures; use --fail-if with a report that has some, such as summary"
+        ),
+        ("--compare", "active") => {
+            "a moment has no previous period; compare days with 'wa report summary --compare'".to_owned()
+        }
+        ("--compare", "sessions") => "each period has its own sessions; compare their number with \
+                                      'wa report summary --compare'"
+            .to_owned(),
+        ("--interval", _) => {
+            "only trends has rows for intervals, and only retention has cohorts by interval".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 /// Returns the command or report with the most similar name.
@@ -95,6 +125,21 @@ mod tests {
             let text = suggestion(typed);
             assert!(text.contains(&format!("'{expected}'")), "{typed}: {text}");
         }
+    }
+
+    #[test]
+    fn option_of_other_reports_has_a_reason() {
+        for (typed, reason) in [
+            ("wa report events --fail-if x<1", "events has no single figures"),
+            ("wa report heatmap --fail-if=x<1", "heatmap has no single figures"),
+            ("wa report active --compare", "a moment has no previous period"),
+            ("wa report sessions --compare", "each period has its own sessions"),
+            ("wa report funnel --interval week", "only trends has rows for intervals"),
+        ] {
+            let text = suggestion(typed);
+            assert!(text.contains(&format!("tip: {reason}")), "{typed}: {text}");
+        }
+        assert!(!suggestion("wa report events --fail-it").contains("single figures"));
     }
 
     #[test]
