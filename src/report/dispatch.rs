@@ -22,7 +22,6 @@ use super::query::Query;
 use super::query::by_chatbot::ChatbotPartitions;
 use super::query::chatbots::{check_chatbots, ranked_chatbots};
 use super::query::filter::{Field, Where};
-use super::query::selection::cached_tables::CachedTables;
 use super::query::tables::Tables;
 use super::selected::breakdown::{DEFAULT_GROUPS, break_down};
 use super::selected::filtered::{resolve_fields, with_selected_sessions};
@@ -171,9 +170,9 @@ impl ReportKind {
         }
     }
 
-    /// Returns whether the report supports `--by`.
+    /// Returns whether the report supports `--by`. A list of sessions has no figures.
     fn supports_breakdown(self) -> bool {
-        !matches!(self, ReportKind::Active | ReportKind::Sessions)
+        self != ReportKind::Sessions
     }
 
     /// Returns whether the report computes its own comparison. All other reports are compared with
@@ -244,6 +243,9 @@ pub struct ReportRequest {
     pub limit: Option<usize>,
     /// Whether lists without a limit have all rows, regardless of the default.
     pub lists_all: bool,
+    /// Whether `sessions` and `conversations` leave out the rows of their lists, which the caller
+    /// requests day by day.
+    pub without_rows: bool,
     /// Whether `all` includes the list of sessions.
     pub with_sessions: bool,
     /// Whether each chatbot has a separate answer.
@@ -297,6 +299,7 @@ impl ReportRequest {
             compare: false,
             limit: kind.default_limit(false),
             lists_all: false,
+            without_rows: false,
             with_sessions: true,
             by_chatbot: false,
             moment,
@@ -312,6 +315,12 @@ impl ReportRequest {
             by: Vec::new(),
             by_limit: Some(DEFAULT_GROUPS),
         }
+    }
+
+    /// Returns the maximum number of rows in the lists of a report; `None` for all rows.
+    pub(super) fn list_limit(&self, kind: ReportKind) -> Option<usize> {
+        let default_limit = if self.lists_all { None } else { kind.default_limit(false) };
+        self.limit.or(default_limit)
     }
 
     fn check(&self) -> Result<()> {
@@ -357,10 +366,9 @@ impl ReportRequest {
                 .hint("list the conversations of one value, with --where FIELD=VALUE --list"));
         }
         if !self.kind.supports_breakdown() {
-            return Err(Error::usage(format!("{name} does not support --by")).hint(match self.kind {
-                ReportKind::Active => "select the active sessions of one value with --where FIELD=VALUE",
-                _ => "count sessions with `wa report summary --by`, or list those of one value with --where",
-            }));
+            return Err(Error::usage(format!("{name} does not support --by")).hint(
+                "count sessions with `wa report summary --by`, or list those of one value with --where",
+            ));
         }
         if self.by_chatbot {
             return Err(Error::usage("--by cannot be combined with --by-chatbot")
@@ -576,13 +584,7 @@ pub(super) fn run_kind(
     kind: ReportKind,
 ) -> Result<Box<dyn Answer>> {
     if !request.by.is_empty() && kind.supports_breakdown() {
-        let total = ReportRequest { by: Vec::new(), ..request.clone() };
-        let cached = CachedTables::new(tables);
-        let mut answer = run_kind(&cached, &total, kind)?;
-        let (broken_down, notes) = break_down(tables, &cached, request, kind)?;
-        answer.set_broken_down(broken_down);
-        answer.add_notes(notes);
-        return Ok(answer);
+        return break_down(tables, request, kind);
     }
     let (query, compare) = (&request.query, request.compare && kind.supports_compare());
     if !compare || kind.compares_itself() {
@@ -602,8 +604,7 @@ fn answer(
     query: &Query,
     compare: bool,
 ) -> Result<Box<dyn Answer>> {
-    let default_limit = if request.lists_all { None } else { kind.default_limit(false) };
-    let limit = request.limit.or(default_limit);
+    let limit = request.list_limit(kind);
     Ok(match kind {
         ReportKind::Summary => Box::new(summary(tables, query, compare)?),
         ReportKind::Trends if request.interval != TrendInterval::Day => {
@@ -624,6 +625,7 @@ fn answer(
                 include_bots: query.include_bots,
                 page: request.page,
                 limit,
+                without_rows: request.without_rows,
                 session_id: request.session_id.clone(),
                 visitor: request.visitor.clone(),
             };
@@ -637,6 +639,7 @@ fn answer(
         ReportKind::Retention => Box::new(retention(tables, query, &request.retention)?),
         ReportKind::Conversations => {
             let lists = request.sequences.lists_conversations && request.kind == kind;
+            let limit = if request.without_rows { Some(0) } else { limit };
             let options = ConversationsOptions { lists, limit };
             Box::new(conversations(tables, query, &request.sequences.definitions.conversations, &options)?)
         }

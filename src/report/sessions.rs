@@ -33,6 +33,8 @@ pub struct SessionsQuery {
     pub page: usize,
     /// The maximum number of sessions on a page; `None` for all on one page.
     pub limit: Option<usize>,
+    /// Whether the page has only the number of sessions, without their rows.
+    pub without_rows: bool,
     /// The session to look up: a session id of the log, the `id` of a row of `sessions`, or at
     /// least the first 8 characters of that `id`.
     pub session_id: Option<String>,
@@ -50,6 +52,7 @@ impl SessionsQuery {
             include_bots: false,
             page: 1,
             limit: Some(DEFAULT_LIMIT),
+            without_rows: false,
             session_id: None,
             visitor: None,
         }
@@ -184,7 +187,9 @@ pub(crate) fn sessions(tables: &dyn Tables, request: &SessionsQuery) -> Result<R
         selected.into_iter().flat_map(|part| part.rows.into_iter().map(|(start, _)| start)).collect();
     let limit = request.limit.unwrap_or(starts.len().max(1));
     let mut page = SessionPage { page: request.page, limit, total: starts.len(), sessions: Vec::new() };
-    if let Some(range) = PageRange::find(&mut starts, request) {
+    if !request.without_rows
+        && let Some(range) = PageRange::find(&mut starts, request)
+    {
         page.sessions = range.read(tables, &starts, request, &query)?;
     }
     if request.is_lookup() {
@@ -227,7 +232,7 @@ fn notes(
         }
         return Ok(notes);
     }
-    if page.total > 0 && page.sessions.is_empty() {
+    if page.total > 0 && page.sessions.is_empty() && !request.without_rows {
         return Ok(vec![format!("there is no page {}: the last page is {}", page.page, page.last_page())]);
     }
     match request.window {

@@ -8,12 +8,14 @@ use serde::Serialize;
 use super::answer::comparison::Comparison;
 use super::answer::rows::{Group, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
+use super::metric::by_group;
 use super::metric::totals::{self, Totals, by_day};
 use super::metric::unique_visitors::UniqueVisitors;
 use super::metric::values::{Distinct, Millis, Percent, Seconds};
 use super::metric::visitors_by_chatbot;
 use super::query::by_chatbot::ChatbotPartitions;
 use super::query::chatbots::ChatbotIndex;
+use super::query::selection::ClassifiedSessions;
 use super::query::tables::Tables;
 use super::query::{Query, pruned};
 use crate::error::{Error, Result};
@@ -120,6 +122,27 @@ pub(crate) fn summaries(
         first.notes.extend(on_other_events(tables, query, &metrics(query, None, &all).0)?);
     }
     Ok(reports)
+}
+
+/// Computes the `summary` of each group of a breakdown, from one pass over the sessions, whose
+/// classes are the numbers of the groups. The reports have no notes on events.
+pub(crate) fn summaries_of_groups(
+    sessions: &ClassifiedSessions<'_>,
+    query: &Query,
+    groups: usize,
+) -> Result<Vec<Report<Summary>>> {
+    let visitors = || match pruned::in_window(sessions.tables(), query)? {
+        None => by_group::visitors(sessions, query, groups).map(Some),
+        Some(_) => Ok(None),
+    };
+    let (visitors, sums) = rayon::join(visitors, || by_group::totals(sessions, query, groups));
+    let visitors = visitors?;
+    let report = |(group, sums): (u32, Totals)| {
+        let visitors = visitors.as_ref().and_then(|visitors| visitors.get(group as usize));
+        let measure = |query: &Query, _| Ok(metrics(query, visitors, &sums));
+        build(&sessions.class(group), query, false, measure)
+    };
+    (0..).zip(sums?).map(report).collect()
 }
 
 /// Builds the report. `measure` returns the metrics of a window and the number of bot sessions. Its

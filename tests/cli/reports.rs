@@ -90,8 +90,55 @@ fn csv_has_all_sessions_newest_first() {
         (json["page"].clone(), json["limit"].clone(), json["total"].clone(), sessions)
     };
     assert_eq!(page(&json("")), (json!(1), json!(20), json!(26), 20));
-    assert_eq!(page(&json("--limit all")), (json!(1), json!(26), json!(26), 26));
+    let all = json("--limit all");
+    assert_eq!(page(&all), (json!(1), json!(26), json!(26), 26));
+    // All sessions are printed day by day, so their order is that of the pages together.
+    let pages = [1, 2].map(|page| json(&format!("--page {page}"))["sessions"].as_array().unwrap().clone());
+    assert_eq!(all["sessions"], json!(pages.concat()));
+    assert_eq!(page(&json("--limit all --where city=Nowhere")), (json!(1), json!(1), json!(0), 0));
+    let docs = sandbox.wa("report sessions --format json --limit all --chatbot docs");
+    assert_eq!(docs.stdout, sandbox.wa("report sessions --format json --limit 1 --chatbot docs").stdout);
     sandbox.wa("report sessions --limit all").says("\n26 sessions\n").says("s-00");
+}
+
+#[test]
+fn all_conversations_are_those_of_a_limited_list() {
+    let sandbox = store();
+    // Two days, and a session that goes on after midnight.
+    let mut log = String::new();
+    for (session, time) in
+        [("a", "2026-11-07T23:50:00Z"), ("a", "2026-11-08T00:10:00Z"), ("b", "2026-11-08T09:00:00Z")]
+    {
+        for (name, seconds) in [("message_sent", "00"), ("message_received", "30")] {
+            let time = time.replace(":00Z", &format!(":{seconds}Z"));
+            log.push_str(&format!(
+                "{{\"chatbot_id\":\"docs\",\"session_id\":\"{session}\",\"event_name\":\"{name}\",\
+                 \"timestamp\":\"{time}\"}}\n"
+            ));
+        }
+    }
+    sandbox.write("more.ndjson", log);
+    sandbox.wa("ingest -q more.ndjson").exits(0);
+    for flags in [
+        "--format json",
+        "--format csv",
+        "--format json --chatbot docs",
+        "--format json --where event.event_name=error_07",
+        "--format csv --where city=Nowhere",
+        "--format json --where city=Nowhere",
+    ] {
+        let list = |limit: &str| {
+            sandbox.wa(&format!("report conversations --list {flags} --limit {limit}")).exits(0).stdout
+        };
+        assert_eq!(list("all"), list("100"), "{flags}");
+    }
+    // Without a list, the limit is that of the values of a breakdown.
+    let by_city = sandbox.wa("report conversations --by city --limit 3 --format json").json();
+    assert_eq!(by_city["groups"].as_array().unwrap().len(), 4);
+    sandbox.wa("report conversations --limit 3").exits(2).warns("--limit needs --list or --by");
+    let json = sandbox.wa("report conversations --list --format json --limit all").json();
+    assert_eq!((json["list"].as_array().unwrap().len(), &json["conversations"]), (27, &json!(27)));
+    assert_eq!(json["list"][26]["messages_received"], 2);
 }
 
 #[test]

@@ -122,7 +122,12 @@ impl Args {
         let config = globals.config()?;
         conditions.extend(segment_conditions(&config, &common.scope.segment, Subject::Sessions)?);
         let by = common.scope.by.iter().map(|name| Field::parse(name, Subject::Sessions));
-        let by = by.collect::<Result<_>>()?;
+        let by = by.collect::<Result<Vec<_>>>()?;
+        let lists = specific.sequences.lists_conversations;
+        if kind == ReportKind::Conversations && specific.limit.is_some() && !lists && by.is_empty() {
+            return Err(Error::usage("--limit needs --list or --by")
+                .hint("add --list to list conversations, or --by FIELD for the figures of each value"));
+        }
         let mut chatbots = common.scope.chatbot;
         chatbots.sort();
         chatbots.dedup();
@@ -267,11 +272,20 @@ impl Options {
         self.limit == Some(Limit::All) || (self.limit.is_none() && self.format == Format::Csv)
     }
 
-    /// Returns whether the report is a list of sessions that may not fit in memory.
+    /// Returns whether the report is a list of sessions or conversations that may not fit in memory.
     fn is_long_list(&self) -> bool {
         let is_look_up = self.session_id.is_some() || self.visitor.is_some();
-        let is_list = self.kind == ReportKind::Sessions && self.format == Format::Csv && self.lists_all();
-        is_list && !is_look_up && !self.by_chatbot && self.page == 1
+        let is_list = match self.kind {
+            ReportKind::Sessions => !is_look_up && self.page == 1,
+            ReportKind::Conversations => self.sequences.lists_conversations && self.is_figures_only(),
+            _ => false,
+        };
+        is_list && self.lists_all() && matches!(self.format, Format::Csv | Format::Json) && !self.by_chatbot
+    }
+
+    /// Returns whether nothing but the figures of the window is requested.
+    fn is_figures_only(&self) -> bool {
+        !self.compare && self.by.is_empty() && self.fail_if.is_empty()
     }
 }
 
@@ -281,7 +295,7 @@ impl Options {
 /// The error of the report; [`crate::ErrorKind::ConditionMet`] if a `--fail-if` condition is met.
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     if options.is_long_list() {
-        stream::sessions(options, printer)?.iter().for_each(|note| printer.note(note));
+        stream::list(options, printer)?.iter().for_each(|note| printer.note(note));
         return Ok(());
     }
     if options.format == Format::Html && printer.is_terminal() {

@@ -21,7 +21,9 @@ use super::query::view_cache::{NULL_TOKEN, TokenMap};
 use super::query::{Query, pruned};
 use super::sequence::definitions::ConversationEvents;
 use super::sequence::event_pattern::{self, EventPattern, PatternMatcher};
-use super::sequence::{BoundTags, EventTags, TieOrder, fold_sessions, on_pruned_events};
+use super::sequence::{
+    BoundTags, EventTags, Folded, SessionGroups, TieOrder, fold_groups, fold_sessions, on_pruned_events,
+};
 use crate::error::Result;
 use crate::store::frame::Frame;
 use crate::time::Zone;
@@ -163,7 +165,7 @@ impl ReportBody for Conversations {
 pub struct ConversationsOptions {
     /// Whether the conversations are listed instead of counted.
     pub lists: bool,
-    /// The maximum number of listed conversations; `None` for all.
+    /// The maximum number of listed conversations; `None` for all, 0 for an empty list.
     pub limit: Option<usize>,
 }
 
@@ -178,13 +180,13 @@ pub(crate) fn conversations(
     let facts = SessionFacts { with_ids: options.lists };
     let (tags, notes) = ConversationTags::new(tables, query, events);
     let mut folded = fold_sessions(tables, query, &facts, &tags, &fold)?;
-    let mut body = body(&folded.sum, events);
-    if options.lists {
-        body.list = Some(list::read(tables, query, std::mem::take(&mut folded.sum.listed), options.limit)?);
-    }
-    let mut report = Report::new(ReportHead::new(tables, query, folded.bots), body);
-    report.notes = diagnostics::on_window(tables, query, folded.sessions == 0, folded.bots)?;
-    if let Some(list) = &report.body.list
+    let list = match options.lists {
+        true => Some(list::read(tables, query, std::mem::take(&mut folded.sum.listed), options.limit)?),
+        false => None,
+    };
+    let mut report = report(tables, query, events, &folded, notes)?;
+    if let Some(list) = &list
+        && options.limit != Some(0)
         && (list.all.len() as u64) < folded.sum.conversations
     {
         let (listed, all) = (list.all.len(), folded.sum.conversations);
@@ -192,6 +194,33 @@ pub(crate) fn conversations(
             "the newest {listed} of {all} conversations are listed; use --limit all to list all of them"
         ));
     }
+    report.body.list = list;
+    Ok(report)
+}
+
+/// Computes `conversations` for each group of a breakdown, and for all sessions at the end.
+pub(crate) fn conversations_by_group(
+    groups: SessionGroups<'_>,
+    query: &Query,
+    events: &ConversationEvents,
+) -> Result<Vec<Report<Conversations>>> {
+    let fold = |_| ConversationFold { zone: groups.all().zone(), lists: false, limit: None };
+    let folds: Vec<ConversationFold> = (0..groups.sums()).map(fold).collect();
+    let (tags, notes) = ConversationTags::new(groups.all(), query, events);
+    let folded = fold_groups(groups, query, &SessionFacts { with_ids: false }, &tags, &folds)?;
+    groups.reports(folded, |tables, folded| report(tables, query, events, &folded, notes.clone()))
+}
+
+fn report(
+    tables: &dyn Tables,
+    query: &Query,
+    events: &ConversationEvents,
+    folded: &Folded<Totals>,
+    notes: Vec<String>,
+) -> Result<Report<Conversations>> {
+    let body = body(&folded.sum, events);
+    let mut report = Report::new(ReportHead::new(tables, query, folded.bots), body);
+    report.notes = diagnostics::on_window(tables, query, folded.sessions == 0, folded.bots)?;
     report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
     report.notes.extend(on_pruned_events(tables, query));
     report.notes.extend(notes);

@@ -25,7 +25,8 @@ use super::query::tables::Tables;
 use super::query::{Query, pruned};
 use super::sequence::event_pattern::{self, EventPattern, PatternMatcher};
 use super::sequence::{
-    BoundTags, EventTags, SequenceEvent, SequenceFold, fold_sessions, fold_visitors, on_pruned_events,
+    BoundTags, EventTags, Folded, SequenceEvent, SequenceFold, SessionGroups, fold_groups, fold_sessions,
+    fold_visitors, on_pruned_events,
 };
 use crate::config::quantity::format_duration;
 use crate::error::Result;
@@ -116,27 +117,44 @@ fn pluralize(count: u64, noun: &str) -> String {
 /// Computes `funnel`.
 pub(crate) fn funnel(tables: &dyn Tables, query: &Query, options: &FunnelOptions) -> Result<Report<Funnel>> {
     let within = options.within();
-    let fold = FunnelFold {
-        steps: options.steps.len().min(MAX_STEPS),
-        order: options.order,
-        limits: Limits { within },
-        starts: options.unit == FunnelUnit::Session,
-    };
+    let fold = FunnelFold::new(options);
     let (tags, notes) = FunnelTags::new(tables, query, options);
     let folded = match options.unit {
         FunnelUnit::Session => fold_sessions(tables, query, &NoValues, &tags, &fold)?,
         FunnelUnit::Visitor => fold_visitors(tables, query, within.unwrap_or(0), &tags, &fold)?,
     };
-    let total = match options.unit {
-        FunnelUnit::Session => folded.sessions,
-        FunnelUnit::Visitor => folded.visitors,
-    };
+    report(tables, query, options, &folded, notes)
+}
+
+/// Computes `funnel` for each group of a breakdown, and for all sessions at the end. The funnel
+/// must count sessions.
+pub(crate) fn funnel_by_group(
+    groups: SessionGroups<'_>,
+    query: &Query,
+    options: &FunnelOptions,
+) -> Result<Vec<Report<Funnel>>> {
+    let folds: Vec<FunnelFold> = (0..groups.sums()).map(|_| FunnelFold::new(options)).collect();
+    let (tags, notes) = FunnelTags::new(groups.all(), query, options);
+    let folded = fold_groups(groups, query, &NoValues, &tags, &folds)?;
+    groups.reports(folded, |tables, folded| report(tables, query, options, &folded, notes.clone()))
+}
+
+fn report(
+    tables: &dyn Tables,
+    query: &Query,
+    options: &FunnelOptions,
+    folded: &Folded<Totals>,
+    notes: Vec<String>,
+) -> Result<Report<Funnel>> {
     let body = Funnel {
         funnel: options.name.clone(),
         unit: options.unit,
         order: options.order,
-        within_seconds: within.map(|within| within / SECOND),
-        total,
+        within_seconds: options.within().map(|within| within / SECOND),
+        total: match options.unit {
+            FunnelUnit::Session => folded.sessions,
+            FunnelUnit::Visitor => folded.visitors,
+        },
         steps: RowList::complete(rows(options, &folded.sum)),
     };
     let mut report = Report::new(ReportHead::new(tables, query, folded.bots), body);
@@ -192,6 +210,17 @@ struct FunnelFold {
     limits: Limits,
     /// Whether a chain can start at any event.
     starts: bool,
+}
+
+impl FunnelFold {
+    fn new(options: &FunnelOptions) -> FunnelFold {
+        FunnelFold {
+            steps: options.steps.len().min(MAX_STEPS),
+            order: options.order,
+            limits: Limits { within: options.within() },
+            starts: options.unit == FunnelUnit::Session,
+        }
+    }
 }
 
 impl<S> SequenceFold<S> for FunnelFold {

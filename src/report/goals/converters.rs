@@ -3,7 +3,7 @@
 //! Visitors are distinguished by the 128-bit hash of their id. A visitor takes about 40 bytes. The
 //! shards are resized one at a time, so peak memory stays near the final size.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
@@ -16,13 +16,12 @@ const SHARDS: usize = 64;
 /// The goals of each visitor, as bits.
 type Goals = HashMap<u128, u32>;
 
-/// The visitors of a window with the goals that they reached. Clones share one map.
-#[derive(Clone)]
-pub(super) struct Converters(Arc<Vec<Mutex<Goals>>>);
+/// The visitors of a window with the goals that they reached.
+pub(super) struct Converters(Vec<Mutex<Goals>>);
 
 impl Default for Converters {
     fn default() -> Converters {
-        Converters(Arc::new((0..SHARDS).map(|_| Mutex::default()).collect()))
+        Converters((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 }
 
@@ -39,7 +38,7 @@ impl Converters {
     /// goals.
     pub fn count(&self, goals: usize) -> (u64, Vec<u64>) {
         let (mut visitors, mut converters) = (0, vec![0; goals]);
-        for shard in self.0.iter() {
+        for shard in &self.0 {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             visitors += shard.len() as u64;
             for bits in shard.values() {
@@ -52,8 +51,8 @@ impl Converters {
     }
 }
 
-/// Identifies the visitor of each session, and records all visitors.
-pub(super) struct SessionVisitors(pub Converters);
+/// Identifies the visitor of each session.
+pub(super) struct SessionVisitors;
 
 impl SessionValues for SessionVisitors {
     type Value = u128;
@@ -64,12 +63,7 @@ impl SessionValues for SessionVisitors {
 
     fn bind<'f>(&self, _: usize, frame: &'f Frame) -> Result<BoundValues<'f, u128>> {
         let mut keys = VisitorKeys::new(frame)?;
-        let converters = self.0.clone();
-        Ok(Box::new(move |row| {
-            let visitor = keys.hash(row)?;
-            converters.add(visitor, 0);
-            Some(visitor)
-        }))
+        Ok(Box::new(move |row| keys.hash(row)))
     }
 }
 

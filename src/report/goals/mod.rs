@@ -13,7 +13,8 @@ use super::query::{Query, pruned};
 use super::sequence::definitions::Goal;
 use super::sequence::event_pattern::{self, EventPattern, PatternMatcher};
 use super::sequence::{
-    BoundTags, EventTags, SequenceEvent, SequenceFold, TieOrder, fold_sessions, on_pruned_events,
+    BoundTags, EventTags, Folded, SequenceEvent, SequenceFold, SessionGroups, TieOrder, fold_groups,
+    fold_sessions, on_pruned_events,
 };
 use crate::error::Result;
 use crate::store::frame::Frame;
@@ -75,33 +76,77 @@ impl ReportBody for Goals {
 
 /// Computes `goals`.
 pub(crate) fn goals(tables: &dyn Tables, query: &Query, goals: &[Goal]) -> Result<Report<Goals>> {
-    let mut body = Goals { sessions: 0, visitors: 0, goals: RowList::complete(Vec::new()) };
+    let mut counted = Counted::default();
     let mut notes = Vec::new();
-    let mut bots = 0;
     for batch in goals.chunks(GOALS_PER_READ) {
-        let converters = Converters::default();
-        let mut patterns: Vec<EventPattern> = batch.iter().map(|goal| goal.event.clone()).collect();
-        notes.extend(event_pattern::resolve(tables, query, &mut patterns));
-        let tags = GoalTags { patterns, zone: tables.zone() };
-        let visitors = SessionVisitors(converters.clone());
-        let fold = GoalFold { goals: batch.len(), converters: &converters };
-        let folded = fold_sessions(tables, query, &visitors, &tags, &fold)?;
-        let (all_visitors, converters) = converters.count(batch.len());
-        (body.sessions, body.visitors, bots) = (folded.sessions, all_visitors, folded.bots);
-        body.goals.all.extend(batch.iter().zip(folded.sum).zip(converters).map(
-            |((goal, totals), converters)| GoalRow {
-                name: goal.name.clone(),
-                total: totals.events,
-                converting_sessions: totals.sessions,
-                unique_converters: Distinct(converters),
-                session_rate: Percent::from_parts(totals.sessions, folded.sessions),
-                visitor_rate: Percent::from_parts(converters, all_visitors),
-            },
-        ));
+        let tags = GoalTags::new(tables, query, batch, &mut notes);
+        let fold = GoalFold::new(batch.len());
+        let folded = fold_sessions(tables, query, &SessionVisitors, &tags, &fold)?;
+        counted.add(batch, &folded, &fold);
     }
-    body.goals.shown = body.goals.all.len();
+    report(tables, query, goals.is_empty(), counted, notes)
+}
+
+/// Computes `goals` for each group of a breakdown, and for all sessions at the end.
+pub(crate) fn goals_by_group(
+    groups: SessionGroups<'_>,
+    query: &Query,
+    goals: &[Goal],
+) -> Result<Vec<Report<Goals>>> {
+    let mut counted: Vec<Counted> = (0..groups.sums()).map(|_| Counted::default()).collect();
+    let mut notes = Vec::new();
+    for batch in goals.chunks(GOALS_PER_READ) {
+        let tags = GoalTags::new(groups.all(), query, batch, &mut notes);
+        let folds: Vec<GoalFold> = counted.iter().map(|_| GoalFold::new(batch.len())).collect();
+        let folded = fold_groups(groups, query, &SessionVisitors, &tags, &folds)?;
+        for ((counted, folded), fold) in counted.iter_mut().zip(&folded).zip(&folds) {
+            counted.add(batch, folded, fold);
+        }
+    }
+    groups.reports(counted, |tables, counted| report(tables, query, goals.is_empty(), counted, notes.clone()))
+}
+
+/// The figures of all goals, and the number of bot sessions.
+struct Counted {
+    body: Goals,
+    bots: u64,
+}
+
+impl Default for Counted {
+    fn default() -> Counted {
+        let body = Goals { sessions: 0, visitors: 0, goals: RowList::complete(Vec::new()) };
+        Counted { body, bots: 0 }
+    }
+}
+
+impl Counted {
+    /// Adds the figures of a batch of goals.
+    fn add(&mut self, batch: &[Goal], folded: &Folded<Vec<GoalTotals>>, fold: &GoalFold) {
+        let (visitors, converters) = fold.converters.count(batch.len());
+        (self.body.sessions, self.body.visitors, self.bots) = (folded.sessions, visitors, folded.bots);
+        let row = |((goal, totals), converters): ((&Goal, &GoalTotals), u64)| GoalRow {
+            name: goal.name.clone(),
+            total: totals.events,
+            converting_sessions: totals.sessions,
+            unique_converters: Distinct(converters),
+            session_rate: Percent::from_parts(totals.sessions, folded.sessions),
+            visitor_rate: Percent::from_parts(converters, visitors),
+        };
+        self.body.goals.all.extend(batch.iter().zip(&folded.sum).zip(converters).map(row));
+        self.body.goals.shown = self.body.goals.all.len();
+    }
+}
+
+fn report(
+    tables: &dyn Tables,
+    query: &Query,
+    has_no_goals: bool,
+    counted: Counted,
+    notes: Vec<String>,
+) -> Result<Report<Goals>> {
+    let Counted { body, bots } = counted;
     let mut report = Report::new(ReportHead::new(tables, query, bots), body);
-    if goals.is_empty() {
+    if has_no_goals {
         report.notes.push("no goals are defined: add a table [goals] to wa.toml".to_owned());
         return Ok(report);
     }
@@ -120,13 +165,23 @@ struct GoalTotals {
 }
 
 /// Accumulates goals.
-struct GoalFold<'a> {
+struct GoalFold {
     goals: usize,
-    converters: &'a Converters,
+    converters: Converters,
 }
 
-impl SequenceFold<u128> for GoalFold<'_> {
+impl GoalFold {
+    fn new(goals: usize) -> GoalFold {
+        GoalFold { goals, converters: Converters::default() }
+    }
+}
+
+impl SequenceFold<u128> for GoalFold {
     type Sum = Vec<GoalTotals>;
+
+    fn visit(&self, visitor: &u128) {
+        self.converters.add(*visitor, 0);
+    }
 
     fn empty(&self) -> Vec<GoalTotals> {
         vec![GoalTotals::default(); self.goals]
@@ -156,6 +211,15 @@ impl SequenceFold<u128> for GoalFold<'_> {
 struct GoalTags {
     patterns: Vec<EventPattern>,
     zone: Zone,
+}
+
+impl GoalTags {
+    /// Returns the tags of goals. Adds notes on fields that are not columns.
+    fn new(tables: &dyn Tables, query: &Query, goals: &[Goal], notes: &mut Vec<String>) -> GoalTags {
+        let mut patterns: Vec<EventPattern> = goals.iter().map(|goal| goal.event.clone()).collect();
+        notes.extend(event_pattern::resolve(tables, query, &mut patterns));
+        GoalTags { patterns, zone: tables.zone() }
+    }
 }
 
 impl EventTags for GoalTags {

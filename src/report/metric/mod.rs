@@ -9,11 +9,13 @@
 //! - [`visitor_shards`] partitions sessions by visitor, [`unique_visitors`] counts distinct and new
 //!   visitors and visitors by session count, [`daily_visitors`] counts the visitors of each day,
 //!   and [`visitors_by_chatbot`] those of each chatbot;
+//! - [`by_group`] sums sessions and counts visitors for all groups of a breakdown together;
 //! - [`local_clock`] converts times to the store's zone;
 //! - [`session_index`] finds the session of an event, [`event_timings`] collects durations and
 //!   errors from events, [`percentile`] computes percentiles, [`time_counts`] the distribution of
 //!   many times.
 
+pub(crate) mod by_group;
 pub(crate) mod daily_visitors;
 pub(crate) mod days;
 pub(crate) mod event_counts;

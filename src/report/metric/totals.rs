@@ -89,7 +89,7 @@ pub(crate) fn by_chatbot(tables: &dyn Tables, query: &Query, index: &ChatbotInde
     let files = map_frames(tables, Table::Sessions, window, &columns, |_, frame| {
         let chatbots = frame.texts("chatbot_id")?;
         let mut runs: Vec<(String, Totals)> = Vec::new();
-        for_each_session(frame, query, |row, totals| {
+        for_each_session(frame, query, None, |row, totals| {
             // A file is ordered by chatbot.
             let chatbot = chatbots.get(row).unwrap_or("");
             match runs.last_mut() {
@@ -218,7 +218,7 @@ fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Tot
         let started = frame.ints("started_at")?;
         let mut calendar = Calendar::new(zone);
         let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
-        for_each_session(frame, query, |row, totals| {
+        for_each_session(frame, query, None, |row, totals| {
             days.entry(calendar.day(started.or_zero(row))).or_default().add(totals);
         })?;
         Ok(days)
@@ -231,7 +231,7 @@ fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Tot
 }
 
 /// The columns that [`for_each_session`] needs, and the time of the first event.
-const SESSION_COLUMNS: [&str; 8] = [
+pub(super) const SESSION_COLUMNS: [&str; 8] = [
     "started_at",
     "had_conversation",
     "messages_sent",
@@ -243,21 +243,27 @@ const SESSION_COLUMNS: [&str; 8] = [
 ];
 
 /// Calls `visit` with each session of a frame that the query selects: its row and its figures.
-/// Excluded bot sessions are visited too, with figures in which only `bots` is set.
-fn for_each_session(frame: &Frame, query: &Query, mut visit: impl FnMut(usize, &Totals)) -> Result<()> {
-    let all = Query { include_bots: true, ..query.clone() };
-    let selected = all.select(frame)?;
+/// Excluded bot sessions are visited too, with figures in which only `bots` is set. `rows` restricts
+/// the sessions; `None` for all rows.
+pub(super) fn for_each_session(
+    frame: &Frame,
+    query: &Query,
+    rows: Option<&[u32]>,
+    mut visit: impl FnMut(usize, &Totals),
+) -> Result<()> {
+    let mut chatbots = query.chatbot_filter(frame)?;
     let conversation = frame.bools("had_conversation")?;
     let (sent, received) = (frame.ints("messages_sent")?, frame.ints("messages_received")?);
     let seconds = frame.ints("duration_seconds")?;
     let (response_us, responses) = (frame.ints("response_time_sum_us")?, frame.ints("response_time_count")?);
     let errors = frame.ints("error_count")?;
     let is_bot = frame.bools("is_bot")?;
-    for &row in &selected.rows {
-        let row = row as usize;
+    let mut visit_row = |row: usize| {
+        if !chatbots.contains(row) {
+            return;
+        }
         if is_bot.is_true(row) && !query.include_bots {
-            visit(row, &Totals { bots: 1, ..Totals::default() });
-            continue;
+            return visit(row, &Totals { bots: 1, ..Totals::default() });
         }
         let totals = Totals {
             sessions: 1,
@@ -273,6 +279,10 @@ fn for_each_session(frame: &Frame, query: &Query, mut visit: impl FnMut(usize, &
             new_visitors: 0,
         };
         visit(row, &totals);
+    };
+    match rows {
+        Some(rows) => rows.iter().for_each(|row| visit_row(*row as usize)),
+        None => (0..frame.height()).for_each(visit_row),
     }
     Ok(())
 }

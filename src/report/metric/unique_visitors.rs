@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::visitor_shards::{self, FirstEntries, ShardEntry, VisitorShards};
 use crate::error::Result;
-use crate::report::query::tables::{PartKind, Tables, read_parts};
+use crate::report::query::tables::{PartKind, SharedShards, Tables, read_parts};
 use crate::report::query::{Query, SelectedRows};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
@@ -42,13 +42,8 @@ impl UniqueVisitors {
             let shards: Vec<UniqueVisitors> = read_parts(parts)?;
             return Ok(shards.into_iter().fold(UniqueVisitors::default(), UniqueVisitors::merge));
         }
-        let (sessions, first_seen) = rayon::join(
-            || partition_sessions(tables, query),
-            || {
-                let compute = || partition_first_seen(tables, query).map(VisitorShards::into_shards);
-                tables.shared_shards("unique visitors", query.window.range(), &compute)
-            },
-        );
+        let (sessions, first_seen) =
+            rayon::join(|| partition_sessions(tables, query), || shared_first_seen(tables, query));
         let (sessions, first_seen) = (sessions?, first_seen?);
         let count = |(sessions, first_seen): (Vec<_>, &Vec<_>)| Self::of_shard(&sessions, first_seen);
         if sessions.iter().map(Vec::len).sum::<usize>() < MIN_PARALLEL_SESSIONS {
@@ -103,7 +98,7 @@ impl UniqueVisitors {
         visitors
     }
 
-    fn merge(mut self, other: UniqueVisitors) -> UniqueVisitors {
+    pub(super) fn merge(mut self, other: UniqueVisitors) -> UniqueVisitors {
         self.unique += other.unique;
         self.new += other.new;
         for (sum, visitors) in self.by_sessions.iter_mut().zip(other.by_sessions) {
@@ -117,6 +112,12 @@ impl UniqueVisitors {
 pub(crate) fn partition_sessions(tables: &dyn Tables, query: &Query) -> Result<Vec<Vec<ShardEntry>>> {
     let no_values = |_: &Frame, _: &SelectedRows| Ok((Vec::new(), ()));
     Ok(visitor_shards::of_sessions(tables, query, &[], BITS, no_values)?.0)
+}
+
+/// Returns the shards of [`partition_first_seen`], which all reports on the tables share.
+pub(super) fn shared_first_seen(tables: &dyn Tables, query: &Query) -> Result<SharedShards> {
+    let compute = || partition_first_seen(tables, query).map(VisitorShards::into_shards);
+    tables.shared_shards("unique visitors", query.window.range(), &compute)
 }
 
 /// Partitions the visitors that were first seen in the window, with or without sessions in it.

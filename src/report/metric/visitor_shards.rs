@@ -192,7 +192,7 @@ pub(crate) fn of_sessions<T: Send>(
 
 /// Writes the visitors of a frame that have an anonymous id. Returns the rows without one, with
 /// their values.
-fn write_anonymous_ids(
+pub(super) fn write_anonymous_ids(
     frame: &Frame,
     rows: &[u32],
     values: &[u64],
@@ -214,7 +214,12 @@ fn write_anonymous_ids(
 }
 
 /// Writes the visitors of the given rows of a frame, which have no anonymous id.
-fn write_other_ids(frame: &Frame, rows: &[(u32, u64)], bits: u32, mut writer: ShardWriter) -> Result<()> {
+pub(super) fn write_other_ids(
+    frame: &Frame,
+    rows: &[(u32, u64)],
+    bits: u32,
+    mut writer: ShardWriter,
+) -> Result<()> {
     let (user_ids, session_ids) = (frame.texts("user_id")?, frame.texts("session_id")?);
     let mut hasher = IdHasher::new(frame)?;
     for &(row, value) in rows {

@@ -17,7 +17,9 @@ use super::query::session_keys::NoValues;
 use super::query::tables::Tables;
 use super::query::{Query, pruned};
 use super::sequence::event_pattern::EventPattern;
-use super::sequence::{SequenceEvent, SequenceFold, fold_sessions, on_pruned_events};
+use super::sequence::{
+    Folded, SequenceEvent, SequenceFold, SessionGroups, fold_groups, fold_sessions, on_pruned_events,
+};
 use crate::error::Result;
 use tags::PathTags;
 
@@ -127,9 +129,32 @@ pub(crate) fn paths(
     limit: Option<usize>,
 ) -> Result<Report<Paths>> {
     let tags = PathTags::new(options);
-    let fold = PathFold { steps: options.steps.clamp(1, MAX_STEPS), ends: options.end.is_some() };
-    let folded = fold_sessions(tables, query, &NoValues, &tags, &fold)?;
-    let body = body(folded.sum, &tags.into_names(), limit);
+    let folded = fold_sessions(tables, query, &NoValues, &tags, &PathFold::new(options))?;
+    report(tables, query, folded, &tags.into_names(), limit)
+}
+
+/// Computes `paths` for each group of a breakdown, and for all sessions at the end.
+pub(crate) fn paths_by_group(
+    groups: SessionGroups<'_>,
+    query: &Query,
+    options: &PathsOptions,
+    limit: Option<usize>,
+) -> Result<Vec<Report<Paths>>> {
+    let tags = PathTags::new(options);
+    let folds: Vec<PathFold> = (0..groups.sums()).map(|_| PathFold::new(options)).collect();
+    let folded = fold_groups(groups, query, &NoValues, &tags, &folds)?;
+    let names = tags.into_names();
+    groups.reports(folded, |tables, folded| report(tables, query, folded, &names, limit))
+}
+
+fn report(
+    tables: &dyn Tables,
+    query: &Query,
+    folded: Folded<PathCounts>,
+    names: &[String],
+    limit: Option<usize>,
+) -> Result<Report<Paths>> {
+    let body = body(folded.sum, names, limit);
     let mut report = Report::new(ReportHead::new(tables, query, folded.bots), body);
     report.notes = diagnostics::on_window(tables, query, folded.sessions == 0, folded.bots)?;
     report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
@@ -137,7 +162,7 @@ pub(crate) fn paths(
     Ok(report)
 }
 
-fn body(counts: HashMap<Vec<u32>, u64>, names: &[String], limit: Option<usize>) -> Paths {
+fn body(counts: PathCounts, names: &[String], limit: Option<usize>) -> Paths {
     let sessions: u64 = counts.values().sum();
     let name = |tag: &u32| match *tag {
         walk::START => "(start)".to_owned(),
@@ -194,6 +219,9 @@ fn tree(paths: &[Path], limit: Option<usize>, sessions: u64) -> Vec<TreeNode> {
     nodes.into_iter().map(node).collect()
 }
 
+/// The number of sessions by path.
+type PathCounts = HashMap<Vec<u32>, u64>;
+
 /// Counts paths.
 struct PathFold {
     steps: usize,
@@ -201,8 +229,14 @@ struct PathFold {
     ends: bool,
 }
 
+impl PathFold {
+    fn new(options: &PathsOptions) -> PathFold {
+        PathFold { steps: options.steps.clamp(1, MAX_STEPS), ends: options.end.is_some() }
+    }
+}
+
 impl<S> SequenceFold<S> for PathFold {
-    type Sum = HashMap<Vec<u32>, u64>;
+    type Sum = PathCounts;
 
     fn empty(&self) -> Self::Sum {
         HashMap::new()

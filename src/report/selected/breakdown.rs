@@ -6,14 +6,22 @@ use rayon::prelude::*;
 
 use super::filtered::{on_pruned_events, read_days};
 use crate::error::Result;
+use crate::report::active::count_by_class;
 use crate::report::answer::Answer;
 use crate::report::answer::broken_down::{BrokenDown, BrokenDownGroup};
+use crate::report::conversations::conversations_by_group;
 use crate::report::dispatch::{ReportKind, ReportRequest, run_kind};
+use crate::report::funnel::{FunnelUnit, funnel_by_group};
+use crate::report::goals::goals_by_group;
+use crate::report::metric::by_group::MAX_GROUPS;
+use crate::report::paths::paths_by_group;
 use crate::report::query::Query;
 use crate::report::query::selection::ClassifiedSessions;
-use crate::report::query::selection::breakdown::{Breakdown, ValueGroup};
+use crate::report::query::selection::breakdown::{Breakdown, ValueGroup, count_sessions};
 use crate::report::query::selection::cached_tables::CachedTables;
 use crate::report::query::tables::Tables;
+use crate::report::sequence::SessionGroups;
+use crate::report::summary::summaries_of_groups;
 
 /// The default number of values that are listed.
 pub const DEFAULT_GROUPS: usize = 10;
@@ -26,33 +34,34 @@ fn counted(request: &ReportRequest, kind: ReportKind) -> Query {
     }
 }
 
-/// Computes a report for each of the values with the most sessions, and one for all other values.
-/// Each group reads the same columns from `cached`. Returns the answers and notes.
+/// Computes a report, with the same report for each of the values with the most sessions, and for
+/// all others together.
 pub(in crate::report) fn break_down(
     tables: &dyn Tables,
-    cached: &CachedTables<'_>,
     request: &ReportRequest,
     kind: ReportKind,
-) -> Result<(BrokenDown, Vec<String>)> {
+) -> Result<Box<dyn Answer>> {
+    let cached = CachedTables::new(tables);
     let breakdown = Breakdown::new(&request.by);
-    let sessions = ClassifiedSessions::new(cached, &breakdown).classified_by(tables);
-    for days in read_days(request) {
-        sessions.prepare(days)?;
-    }
-    let (groups, sessions) = breakdown.groups(sessions, &counted(request, kind), request.by_limit)?;
-    let of_group = ReportRequest { by: Vec::new(), ..request.clone() };
-    let answer = |group: ValueGroup| -> Result<BrokenDownGroup> {
-        let answer: Arc<dyn Answer> = Arc::from(run_kind(&sessions.class(group.class), &of_group, kind)?);
-        Ok(BrokenDownGroup { values: group.values, answer })
+    let sessions = ClassifiedSessions::new(&cached, &breakdown).classified_by(tables);
+    // `active` reads sessions by their end.
+    let days = if kind == ReportKind::Active { Vec::new() } else { read_days(request) };
+    days.into_iter().try_for_each(|days| sessions.prepare(days))?;
+    let counts = match kind {
+        ReportKind::Active => count_by_class(&sessions, &request.query, request.moment)?,
+        _ => count_sessions(&sessions, &counted(request, kind))?,
     };
-    let mut groups = groups.into_iter();
-    // The first group fills the cache of reads. The events of several groups would take too much
-    // memory at once.
-    let mut answers: Vec<BrokenDownGroup> = groups.by_ref().take(1).map(answer).collect::<Result<_>>()?;
-    answers.extend(match kind.needs_events() {
-        true => groups.map(answer).collect::<Result<Vec<_>>>()?,
-        false => groups.collect::<Vec<_>>().into_par_iter().map(answer).collect::<Result<Vec<_>>>()?,
-    });
+    let (groups, sessions) = breakdown.groups(sessions, counts, request.by_limit);
+    let request_of_group = ReportRequest { by: Vec::new(), ..request.clone() };
+    let sequences = SessionGroups::new(&sessions, groups.len());
+    let together = sequences.map(|sequences| sequences_by_group(sequences, &request_of_group, kind));
+    let (mut answer, answers) = match together.transpose()?.flatten() {
+        Some((all, answers)) => (all, answers),
+        None => {
+            let all = run_kind(&cached, &request_of_group, kind)?;
+            (all, answers(&sessions, &groups, &request_of_group, kind)?)
+        }
+    };
     let by: Vec<String> = request.by.iter().map(|field| field.name().to_owned()).collect();
     let mut notes = Vec::new();
     if breakdown.needs_events() {
@@ -62,5 +71,63 @@ pub(in crate::report) fn break_down(
         ));
         notes.extend(on_pruned_events(tables, request));
     }
-    Ok((BrokenDown { by, groups: answers, overlap: breakdown.needs_events() }, notes))
+    let groups = groups.into_iter().zip(answers);
+    let groups = groups.map(|(group, answer)| BrokenDownGroup { values: group.values, answer }).collect();
+    answer.set_broken_down(BrokenDown { by, groups, overlap: breakdown.needs_events() });
+    answer.add_notes(notes);
+    Ok(answer)
+}
+
+/// The answers of the groups, in order.
+type Answers = Vec<Arc<dyn Answer>>;
+
+/// Computes a report on sequences of events for all sessions, and for each group, from one read of
+/// the events; `None` for other reports.
+fn sequences_by_group(
+    groups: SessionGroups<'_>,
+    request: &ReportRequest,
+    kind: ReportKind,
+) -> Result<Option<(Box<dyn Answer>, Answers)>> {
+    fn split<T: Answer + 'static>(mut reports: Vec<T>) -> Option<(Box<dyn Answer>, Answers)> {
+        let all = reports.pop()?;
+        Some((Box::new(all), reports.into_iter().map(|report| Arc::new(report) as Arc<dyn Answer>).collect()))
+    }
+    let (query, options) = (&request.query, &request.sequences);
+    let limit = request.list_limit(kind);
+    Ok(match kind {
+        ReportKind::Funnel if options.funnel.unit == FunnelUnit::Session => {
+            split(funnel_by_group(groups, query, &options.funnel)?)
+        }
+        ReportKind::Goals => split(goals_by_group(groups, query, &options.definitions.goals)?),
+        ReportKind::Paths => split(paths_by_group(groups, query, &options.paths, limit)?),
+        ReportKind::Conversations => {
+            split(conversations_by_group(groups, query, &options.definitions.conversations)?)
+        }
+        _ => None,
+    })
+}
+
+/// Computes the answer of each group. Each group reads the same columns from the cache.
+fn answers(
+    sessions: &ClassifiedSessions<'_>,
+    groups: &[ValueGroup],
+    request: &ReportRequest,
+    kind: ReportKind,
+) -> Result<Answers> {
+    if kind == ReportKind::Summary && groups.len() < MAX_GROUPS {
+        let reports = summaries_of_groups(sessions, &request.query, groups.len())?;
+        return Ok(reports.into_iter().map(|report| Arc::new(report) as Arc<dyn Answer>).collect());
+    }
+    let answer = |group: &ValueGroup| -> Result<Arc<dyn Answer>> {
+        Ok(Arc::from(run_kind(&sessions.class(group.class), request, kind)?))
+    };
+    // The first group fills the cache of reads. The events of several groups would take too much
+    // memory at once.
+    let Some((first, others)) = groups.split_first() else { return Ok(Vec::new()) };
+    let first = answer(first)?;
+    let others: Answers = match kind.needs_events() {
+        true => others.iter().map(answer).collect::<Result<_>>()?,
+        false => others.par_iter().map(answer).collect::<Result<_>>()?,
+    };
+    Ok(std::iter::once(first).chain(others).collect())
 }

@@ -1,8 +1,10 @@
 //! The goals, funnels and events of conversations that `wa.toml` defines.
 
-use super::event_pattern::EventPattern;
+use super::event_pattern::{self, EventPattern};
 use crate::config::{Definition, ResolvedConfig, WrittenEvent};
 use crate::error::Result;
+use crate::report::query::Query;
+use crate::report::query::tables::Tables;
 use crate::suggest::nearest;
 
 /// The definitions of a store's reports.
@@ -43,6 +45,16 @@ pub struct ConversationEvents {
     pub resolution: Vec<EventPattern>,
     /// The events that contain a rating.
     pub rating: Vec<EventPattern>,
+}
+
+impl ConversationEvents {
+    /// Looks up fields that are not columns in the events of a window, so that reports on parts of
+    /// the window read the same fields.
+    pub fn resolve(&mut self, tables: &dyn Tables, query: &Query) {
+        for patterns in [&mut self.handoff, &mut self.resolution, &mut self.rating] {
+            let _ = event_pattern::resolve(tables, query, patterns);
+        }
+    }
 }
 
 impl Default for ConversationEvents {

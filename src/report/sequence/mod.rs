@@ -5,11 +5,13 @@
 //!
 //! - [`fold_sessions`] and [`fold_visitors`] read the events that [`EventTags`] selects, sort them
 //!   and add each sequence to a sum ([`SequenceFold`]), in parallel;
+//! - [`fold_groups`] computes a sum for each group of a breakdown, from one read of the events;
 //! - [`groups`] sorts the events of a read into sequences, [`chunks`] splits a window into parts,
 //!   so that memory does not grow with its length;
 //! - [`event_pattern`] selects events by name and conditions, [`definitions`] reads the patterns
 //!   that `wa.toml` names.
 
+mod by_group;
 pub(crate) mod chunks;
 pub(crate) mod definitions;
 pub(crate) mod event_pattern;
@@ -19,6 +21,7 @@ mod sessions;
 mod tests;
 mod visitors;
 
+pub(crate) use by_group::{SessionGroups, fold_groups};
 pub(crate) use sessions::fold_sessions;
 pub(crate) use visitors::{STARTS, fold_visitors};
 
@@ -81,6 +84,11 @@ pub(crate) enum TieOrder {
 pub(crate) trait SequenceFold<S>: Sync {
     /// The type of the sum.
     type Sum: Send;
+
+    /// Receives the value of each session, with or without events.
+    fn visit(&self, value: &S) {
+        let _ = value;
+    }
 
     /// Returns the sum over no sequences.
     fn empty(&self) -> Self::Sum;

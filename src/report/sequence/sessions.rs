@@ -1,5 +1,7 @@
 //! Sequences of sessions.
 
+use rayon::prelude::*;
+
 use super::chunks::{MAX_EVENTS, chunks};
 use super::groups::Groups;
 use super::{EventTags, Folded, SequenceFold, read_events, retained_since};
@@ -39,6 +41,7 @@ pub(super) fn fold_chunks<S: Send + Sync + 'static, F: SequenceFold<S>>(
         let (index, values) = SessionIndex::read_with(tables, &query, &values)?;
         folded.bots += index.bots;
         folded.sessions += u64::from(index.len());
+        values.par_iter().for_each(|value| fold.visit(value));
         let Some(last) = index.last else { continue };
         let dates = (Day::utc(tables.zone().start_of(window.from)), Day::utc(last));
         let files = read_events(tables, &query, &index, tags, dates, &|session| Some((session, 0)))?;

@@ -67,14 +67,14 @@ impl Breakdown {
     }
 
     /// Finds the values with the most sessions, and merges the sessions of all others into a group.
-    /// Returns the groups, most sessions first, and the sessions by group.
+    /// `counts` has the number of sessions of each class. Returns the groups, most sessions first,
+    /// and the sessions by group.
     pub fn groups<'a>(
         &self,
         sessions: ClassifiedSessions<'a>,
-        query: &Query,
+        counts: HashMap<u32, u64>,
         limit: Option<usize>,
-    ) -> Result<(Vec<ValueGroup>, ClassifiedSessions<'a>)> {
-        let counts = count_sessions(&sessions, query)?;
+    ) -> (Vec<ValueGroup>, ClassifiedSessions<'a>) {
         let mut ranked: Vec<(u64, Vec<String>, u32)> =
             counts.into_iter().map(|(class, count)| (count, self.classes.get(class), class)).collect();
         ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
@@ -89,7 +89,7 @@ impl Breakdown {
             let values = self.fields.iter().map(|_| OTHER.to_owned()).collect();
             named.push(ValueGroup { values, class: other });
         }
-        Ok((named, sessions.merge(groups, other)))
+        (named, sessions.merge(groups, other))
     }
 
     /// Returns the values of a class, from the session and from one event, in the order of the
@@ -115,9 +115,7 @@ impl Classifier for Breakdown {
 
     fn classify(&self, frame: &Frame, events: &mut SessionEvents<'_>) -> Result<FrameClasses> {
         let mut reader = ValueReader::new(&self.session_fields, frame)?;
-        // Maps the values of a session and of an event, by number, to their class.
-        let mut classes: HashMap<(u32, Option<u32>), u32> = HashMap::new();
-        let mut rows_by_class: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut classes = RowsByClass::new(self);
         let mut of_events: Vec<u32> = Vec::new();
         for row in 0..frame.height() {
             let of_session = reader.values(row);
@@ -128,27 +126,80 @@ impl Classifier for Breakdown {
                 }
                 true
             });
-            let missing = of_events.is_empty().then_some(None);
-            for value in of_events.iter().map(|value| Some(*value)).chain(missing) {
-                let class = *classes.entry((of_session, value)).or_insert_with(|| {
-                    let of_event = self.event_fields.as_ref().zip(value);
-                    let of_event = of_event.map(|(fields, value)| fields.values.get(value));
-                    self.classes.intern(self.join(reader.texts(of_session), &of_event.unwrap_or_default()))
-                });
-                rows_by_class.entry(class).or_default().push(row as u32);
+            if of_events.is_empty() {
+                classes.add(row, of_session, None, &reader);
             }
+            of_events.iter().for_each(|value| classes.add(row, of_session, Some(*value), &reader));
         }
-        let mut sorted: Vec<(u32, Vec<u32>)> = rows_by_class.into_iter().collect();
-        sorted.sort_unstable_by_key(|(class, _)| *class);
-        Ok(FrameClasses(sorted))
+        Ok(classes.finish())
+    }
+}
+
+/// The rows of a frame by class.
+struct RowsByClass<'b> {
+    breakdown: &'b Breakdown,
+    /// Each class with its rows.
+    rows: Vec<(u32, Vec<u32>)>,
+    /// The index in `rows` by class.
+    by_class: HashMap<u32, usize>,
+    /// The index in `rows` of sessions whose events have no value, by the number of the session's
+    /// values. Without a field of events, these are all sessions.
+    without_event: Vec<Option<usize>>,
+    /// The index in `rows` by the numbers of the values of a session and of an event.
+    with_event: HashMap<(u32, u32), usize>,
+}
+
+impl<'b> RowsByClass<'b> {
+    fn new(breakdown: &'b Breakdown) -> RowsByClass<'b> {
+        RowsByClass {
+            breakdown,
+            rows: Vec::new(),
+            by_class: HashMap::new(),
+            without_event: Vec::new(),
+            with_event: HashMap::new(),
+        }
+    }
+
+    /// Adds a row, given the numbers of the values of its session and of one of its events.
+    #[inline]
+    fn add(&mut self, row: usize, of_session: u32, of_event: Option<u32>, reader: &ValueReader<'_>) {
+        let RowsByClass { breakdown, rows, by_class, without_event, with_event } = self;
+        let mut new_class = || {
+            let fields = breakdown.event_fields.as_ref().zip(of_event);
+            let of_event = fields.map(|(fields, value)| fields.values.get(value)).unwrap_or_default();
+            let values = breakdown.join(reader.texts(of_session), &of_event);
+            let class = breakdown.classes.intern(values);
+            // A logged text `unknown` is in the class of missing values.
+            *by_class.entry(class).or_insert_with(|| {
+                rows.push((class, Vec::new()));
+                rows.len() - 1
+            })
+        };
+        let index = match of_event {
+            Some(value) => *with_event.entry((of_session, value)).or_insert_with(new_class),
+            None => {
+                let at = of_session as usize;
+                if without_event.len() <= at {
+                    without_event.resize(at + 1, None);
+                }
+                let slot = without_event.get_mut(at);
+                slot.map_or(0, |slot| *slot.get_or_insert_with(&mut new_class))
+            }
+        };
+        rows.get_mut(index).into_iter().for_each(|(_, rows)| rows.push(row as u32));
+    }
+
+    fn finish(mut self) -> FrameClasses {
+        self.rows.sort_unstable_by_key(|(class, _)| *class);
+        FrameClasses(self.rows)
     }
 }
 
 /// Counts the sessions of each class that a query selects.
-fn count_sessions(sessions: &ClassifiedSessions<'_>, query: &Query) -> Result<HashMap<u32, u64>> {
+pub(crate) fn count_sessions(sessions: &ClassifiedSessions<'_>, query: &Query) -> Result<HashMap<u32, u64>> {
     let counts: Mutex<HashMap<u32, u64>> = Mutex::default();
     let days: (Day, Day) = query.window.range();
-    sessions.visit_classes(days, &query.columns(&[]), &|frame, classes| {
+    sessions.visit_classes(days, &query.columns(&[]), &|_, frame, classes| {
         let mut is_selected = vec![false; frame.height()];
         for row in query.select(frame)?.rows {
             if let Some(slot) = is_selected.get_mut(row as usize) {

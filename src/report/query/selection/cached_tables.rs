@@ -74,6 +74,11 @@ impl Tables for CachedTables<'_> {
         columns: &[&str],
         visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
+        // A window may begin before the first data and end after the last. Reads of classes do not.
+        let days = match (table, days, self.tables.days()) {
+            (Table::Sessions, Some((from, to)), Some((first, last))) => Some((from.max(first), to.min(last))),
+            _ => days,
+        };
         // A panic of another thread leaves the map intact. The lock is not held while reading.
         let reads = || self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (table, days, columns.iter().map(|name| (*name).to_owned()).collect());

@@ -87,7 +87,25 @@ impl Merge {
     }
 }
 
+/// The classes of each row of a frame, as bits. Rows after the last one have no class.
+pub(crate) type RowMasks = Arc<Vec<u64>>;
+
+/// The number of classes that have a bit in [`RowMasks`].
+pub(crate) const MASK_CLASSES: usize = u64::BITS as usize;
+
 impl FrameClasses {
+    fn masks(&self) -> Vec<u64> {
+        let rows = self.0.iter().filter_map(|(_, rows)| rows.last()).max().map_or(0, |row| *row as usize + 1);
+        let mut masks = vec![0u64; rows];
+        for (class, rows) in &self.0 {
+            let bit = 1u64.checked_shl(*class).unwrap_or(0);
+            for row in rows {
+                masks.get_mut(*row as usize).into_iter().for_each(|mask| *mask |= bit);
+            }
+        }
+        masks
+    }
+
     /// Returns the rows of a class, in ascending order.
     pub fn rows(&self, class: u32) -> &[u32] {
         let found = self.0.binary_search_by_key(&class, |(class, _)| *class);
@@ -149,20 +167,40 @@ impl<'a> ClassifiedSessions<'a> {
         self.chunks(Some(days)).into_iter().try_for_each(|days| self.classes(days).map(|_| ()))
     }
 
-    /// Calls `visit` with each frame of the given columns of sessions, and its classes.
+    /// Calls `visit` with the number of each frame of the given columns of sessions, the frame and
+    /// its classes.
     pub fn visit_classes(
         &self,
         days: (Day, Day),
         columns: &[&str],
-        visit: &(dyn Fn(&Frame, &FrameClasses) -> Result<()> + Sync),
+        visit: &(dyn Fn(usize, &Frame, &FrameClasses) -> Result<()> + Sync),
     ) -> Result<()> {
+        let mut offset = 0;
         for days in self.chunks(Some(days)) {
             let classes = self.classes(days)?;
             self.tables.read_each(Table::Sessions, Some(days), columns, &|number, frame| {
-                classes.get(number).map_or(Ok(()), |(_, classes)| visit(frame, classes))
+                let of_frame = classes.get(number);
+                of_frame.map_or(Ok(()), |(_, classes)| visit(offset + number, frame, classes))
             })?;
+            offset += classes.len();
         }
         Ok(())
+    }
+
+    /// Returns the classes below [`MASK_CLASSES`] of the sessions of each frame of the given days, as
+    /// bits by row.
+    pub fn masks(&self, days: (Day, Day)) -> Result<Vec<RowMasks>> {
+        let mut masks = Vec::new();
+        for days in self.chunks(Some(days)) {
+            let classes = self.classes(days)?;
+            masks.extend(classes.iter().map(|(_, classes)| Arc::new(classes.masks())));
+        }
+        Ok(masks)
+    }
+
+    /// Returns the tables that are classified, with the sessions of all classes.
+    pub fn tables(&self) -> &dyn Tables {
+        self.tables
     }
 
     /// Splits days into ranges that are classified one after another, so that memory is bounded.
@@ -257,8 +295,27 @@ impl<'a> ClassifiedSessions<'a> {
         self.classifier.events().iter().map(read).collect()
     }
 
+    /// Calls `visit` with each frame of the sessions that ended at `time` or later, and its classes.
+    pub fn visit_ended_since(
+        &self,
+        time: Micros,
+        columns: &[&str],
+        visit: &(dyn Fn(&Frame, &FrameClasses) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let (frames, events) = self.ended_since(time, columns)?;
+        frames.par_iter().try_for_each(|frame| visit(frame, &self.classify_frame(frame, &events)?))
+    }
+
     /// Reads sessions of a class that ended at `time` or later.
     fn read_ended_since(&self, time: Micros, columns: &[&str], class: u32) -> Result<Vec<Frame>> {
+        let (frames, events) = self.ended_since(time, columns)?;
+        let select = |frame: &Frame| frame.gather(self.classify_frame(frame, &events)?.rows(class));
+        frames.par_iter().map(select).collect()
+    }
+
+    /// Reads the sessions that ended at `time` or later, with the columns for their classification,
+    /// and the values of their events.
+    fn ended_since(&self, time: Micros, columns: &[&str]) -> Result<(Vec<Frame>, Vec<EventValues>)> {
         let mut all = columns.to_vec();
         let needed = self.columns().into_iter().chain(["ended_at"]);
         needed.for_each(|name| {
@@ -279,10 +336,9 @@ impl<'a> ClassifiedSessions<'a> {
                 range = Some(range.map_or((start, end), |(a, b)| (a.min(start), b.max(end))));
             }
         }
-        let Some((first, last)) = range else { return Ok(frames) };
-        let events = self.events_between(first, last)?;
-        let select = |frame: &Frame| frame.gather(self.classify_frame(frame, &events)?.rows(class));
-        frames.par_iter().map(select).collect()
+        // Without sessions, there is nothing to classify.
+        let events = range.map_or(Ok(Vec::new()), |(first, last)| self.events_between(first, last))?;
+        Ok((frames, events))
     }
 }
 

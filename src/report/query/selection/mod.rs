@@ -16,4 +16,4 @@ mod classes;
 mod event_values;
 pub(crate) mod filter;
 
-pub(crate) use classes::ClassifiedSessions;
+pub(crate) use classes::{ClassifiedSessions, FrameClasses, MASK_CLASSES, RowMasks};
