@@ -76,7 +76,7 @@ fn count_shard(mut visits: Vec<ShardEntry>, first_seen: &[ShardEntry], counts: &
     for of_visitor in visits.chunk_by(|a, b| a == b) {
         let Some(entry) = of_visitor.first().copied() else { continue };
         let (visitor, is_session, group) =
-            (entry >> BITS, entry & 1 == 1, entry as usize % (1 << BITS) >> unique_visitors::BITS);
+            (entry >> BITS, entry & 1 == 1, (entry as usize % (1 << BITS)) >> unique_visitors::BITS);
         while first_seen.peek().is_some_and(|seen| *seen < visitor) {
             first_seen.next();
         }
