@@ -239,7 +239,8 @@ Examples:
         /// List the conversations, newest first
         #[arg(long)]
         list: bool,
-        /// Listed conversations, or values of --by: 1 to 100, or all [default: 20; CSV: all; values: 10]
+        /// Listed conversations, or values of --by: 1 to 100, or all [default: 20; CSV: all;
+        /// values: 10]
         #[arg(long, value_name = "N", value_parser = values::limit)]
         limit: Option<Limit>,
     },

@@ -272,7 +272,7 @@ impl Options {
         self.limit == Some(Limit::All) || (self.limit.is_none() && self.format == Format::Csv)
     }
 
-    /// Returns whether the report is a list of sessions or conversations that may not fit in memory.
+    /// Returns whether the report lists sessions or conversations that may not fit in memory.
     fn is_long_list(&self) -> bool {
         let is_look_up = self.session_id.is_some() || self.visitor.is_some();
         let is_list = match self.kind {

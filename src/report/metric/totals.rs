@@ -243,8 +243,8 @@ pub(super) const SESSION_COLUMNS: [&str; 8] = [
 ];
 
 /// Calls `visit` with each session of a frame that the query selects: its row and its figures.
-/// Excluded bot sessions are visited too, with figures in which only `bots` is set. `rows` restricts
-/// the sessions; `None` for all rows.
+/// Excluded bot sessions are visited too, with figures in which only `bots` is set. `rows` selects
+/// rows; `None` for all.
 pub(super) fn for_each_session(
     frame: &Frame,
     query: &Query,

@@ -187,8 +187,8 @@ impl<'a> ClassifiedSessions<'a> {
         Ok(())
     }
 
-    /// Returns the classes below [`MASK_CLASSES`] of the sessions of each frame of the given days, as
-    /// bits by row.
+    /// Returns the classes of the sessions of each frame of the given days as bits, by row. Classes
+    /// from [`MASK_CLASSES`] on have no bit.
     pub fn masks(&self, days: (Day, Day)) -> Result<Vec<RowMasks>> {
         let mut masks = Vec::new();
         for days in self.chunks(Some(days)) {
@@ -295,7 +295,8 @@ impl<'a> ClassifiedSessions<'a> {
         self.classifier.events().iter().map(read).collect()
     }
 
-    /// Calls `visit` with each frame of the sessions that ended at `time` or later, and its classes.
+    /// Calls `visit` with each frame of the sessions that ended at `time` or later, and with its
+    /// classes.
     pub fn visit_ended_since(
         &self,
         time: Micros,

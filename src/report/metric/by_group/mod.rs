@@ -19,8 +19,8 @@ use crate::report::query::selection::{ClassifiedSessions, FrameClasses};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 
-/// The number of groups from which on they are not counted together. The entry of a visitor has the number of the group in place of
-/// bits of the hash.
+/// The number of groups from which on they are not counted together. The entry of a visitor has the
+/// number of the group in place of some bits of the hash.
 pub(crate) const MAX_GROUPS: usize = 256;
 /// The stored bits of a group and of the mark of visitors that are known only by a session key.
 const BITS: u32 = MAX_GROUPS.ilog2() + unique_visitors::BITS;
@@ -45,7 +45,7 @@ pub(crate) fn totals(sessions: &ClassifiedSessions<'_>, query: &Query, groups: u
     Ok(sums.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Counts the visitors of each group, of which there must be fewer than [`MAX_GROUPS`].
+/// Counts the visitors of each group. The number of groups must be less than [`MAX_GROUPS`].
 pub(crate) fn visitors(
     sessions: &ClassifiedSessions<'_>,
     query: &Query,
