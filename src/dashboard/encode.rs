@@ -25,8 +25,9 @@ use crate::report::answer::comparison::ComparedGroup;
 use crate::report::answer::rows::Group;
 use crate::report::metric::Unit;
 
-/// Returns the groups of a report with the labels and units of their columns.
-pub(super) fn schema(answer: &dyn Answer) -> Value {
+/// Returns the name of a report, and its groups with the labels and units of their columns. The
+/// name of a report on the previous period begins with `previous_`.
+pub(super) fn schema(answer: &dyn Answer, is_previous: bool) -> Value {
     let group = |group: &Group<'_>| {
         let dimensions = group.dimensions.iter().map(|key| json!([key, column_label(group.name, key)]));
         let metrics = group
@@ -42,7 +43,9 @@ pub(super) fn schema(answer: &dyn Answer) -> Value {
             "bar": group.bar,
         })
     };
-    json!({ "name": answer.name(), "groups": answer.groups().iter().map(group).collect::<Vec<Value>>() })
+    let prefix = if is_previous { "previous_" } else { "" };
+    let name = format!("{prefix}{}", answer.name());
+    json!({ "name": name, "groups": answer.groups().iter().map(group).collect::<Vec<Value>>() })
 }
 
 fn unit_name(unit: Unit) -> &'static str {
@@ -100,6 +103,11 @@ impl EncodedAnswer {
             facts: facts.map(|fact| escaped(&fact)).collect(),
             means,
         }
+    }
+
+    /// Removes the notes.
+    pub fn clear_notes(&mut self) {
+        self.notes.clear();
     }
 
     /// Writes the answer.

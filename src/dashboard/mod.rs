@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 
 use crate::error::Result;
 use crate::render;
-use crate::report::{Answer, Grid, GridPosition, run_grid};
+use crate::report::{Answer, Grid, GridPeriod, GridPosition, run_grid};
 use crate::settings::Settings;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
@@ -59,12 +59,19 @@ pub(crate) fn build(
     let schemas: Vec<OnceLock<serde_json::Value>> =
         options.grid.parts.iter().map(|_| OnceLock::new()).collect();
     let convert = |position: GridPosition, answer: &dyn Answer| {
+        let period = options.grid.parts.get(position.part).map(|(_, period)| *period);
+        let is_previous = period == Some(GridPeriod::Previous);
         if let Some(schema) = schemas.get(position.part) {
-            schema.get_or_init(|| encode::schema(answer));
+            schema.get_or_init(|| encode::schema(answer, is_previous));
         }
-        let is_default = position.scope == 0 && position.window == options.selected;
+        let is_default = position.scope == 0 && position.window == options.selected && !is_previous;
+        let mut encoded = EncodedAnswer::new(answer);
+        if is_previous {
+            // The notes of the page are on its window.
+            encoded.clear_notes();
+        }
         Prepared {
-            encoded: EncodedAnswer::new(answer),
+            encoded,
             fallback: is_default.then(|| render::html_part(answer)),
             notes: if is_default { answer.notes().to_vec() } else { Vec::new() },
         }

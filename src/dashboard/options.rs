@@ -1,6 +1,6 @@
 //! The windows and reports of a dashboard.
 
-use crate::report::{GridRequest, ReportKind, ReportRequest, Window};
+use crate::report::{GridPeriod, GridRequest, ReportKind, ReportRequest, Window};
 
 /// The lengths of the windows in days.
 pub(crate) const WINDOW_DAYS: [u32; 4] = [7, 30, 90, 365];
@@ -9,21 +9,23 @@ const DEFAULT_DAYS: u32 = 30;
 /// The maximum number of chatbots with separate figures.
 pub(crate) const MAX_CHATBOTS: usize = 20;
 
-/// The reports of the page, and whether each is compared with the previous period.
-const PARTS: [(ReportKind, bool); 13] = [
-    (ReportKind::Summary, true),
-    (ReportKind::Trends, true),
-    (ReportKind::Visitors, false),
-    (ReportKind::Sources, false),
-    (ReportKind::Pages, false),
-    (ReportKind::Locations, false),
-    (ReportKind::Devices, false),
-    (ReportKind::Events, false),
-    (ReportKind::Funnel, false),
-    (ReportKind::Retention, false),
-    (ReportKind::Conversations, false),
-    (ReportKind::Heatmap, false),
-    (ReportKind::Performance, false),
+/// The reports of the page, each with its period. The visitors of the previous period belong to the
+/// time series.
+const PARTS: [(ReportKind, GridPeriod); 14] = [
+    (ReportKind::Summary, GridPeriod::Compared),
+    (ReportKind::Trends, GridPeriod::Compared),
+    (ReportKind::Visitors, GridPeriod::Window),
+    (ReportKind::Visitors, GridPeriod::Previous),
+    (ReportKind::Sources, GridPeriod::Window),
+    (ReportKind::Pages, GridPeriod::Window),
+    (ReportKind::Locations, GridPeriod::Window),
+    (ReportKind::Devices, GridPeriod::Window),
+    (ReportKind::Events, GridPeriod::Window),
+    (ReportKind::Funnel, GridPeriod::Window),
+    (ReportKind::Retention, GridPeriod::Window),
+    (ReportKind::Conversations, GridPeriod::Window),
+    (ReportKind::Heatmap, GridPeriod::Window),
+    (ReportKind::Performance, GridPeriod::Window),
 ];
 
 /// The validated options of a dashboard.
@@ -48,7 +50,7 @@ impl DashboardOptions {
         };
         let selected = lengths.iter().position(|days| *days == DEFAULT_DAYS);
         let has_goals = !reports.sequences.definitions.goals.is_empty();
-        let parts = PARTS.into_iter().chain(has_goals.then_some((ReportKind::Goals, false)));
+        let parts = PARTS.into_iter().chain(has_goals.then_some((ReportKind::Goals, GridPeriod::Window)));
         DashboardOptions {
             conditions,
             selected: selected.unwrap_or(lengths.len().saturating_sub(1)),

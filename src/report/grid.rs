@@ -32,10 +32,21 @@ pub struct GridRequest {
     pub reports: ReportRequest,
     /// The windows, the shortest first. All end on the same day.
     pub windows: Vec<Window>,
-    /// The reports, and whether each is compared with the previous period.
-    pub parts: Vec<(ReportKind, bool)>,
+    /// The reports, each with its period.
+    pub parts: Vec<(ReportKind, GridPeriod)>,
     /// The maximum number of chatbots with separate answers.
     pub max_chatbots: usize,
+}
+
+/// The period that a report of a grid covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GridPeriod {
+    /// The window.
+    Window,
+    /// The window, compared with the previous period.
+    Compared,
+    /// The previous period.
+    Previous,
 }
 
 /// The position of an answer in a grid.
@@ -66,11 +77,13 @@ pub struct Grid<T> {
 impl GridRequest {
     /// Returns the request for one answer.
     pub fn request(&self, scope: &[String], window: Window, part: usize) -> ReportRequest {
-        let (kind, compare) = self.parts.get(part).copied().unwrap_or((ReportKind::Summary, false));
+        let default = (ReportKind::Summary, GridPeriod::Window);
+        let (kind, period) = self.parts.get(part).copied().unwrap_or(default);
         let mut request = self.reports.clone();
         request.kind = kind;
-        request.compare = compare;
-        request.query = Query { window, chatbots: scope.to_vec(), ..request.query };
+        request.compare = period == GridPeriod::Compared;
+        let covered = if period == GridPeriod::Previous { window.previous() } else { window };
+        request.query = Query { window: covered, chatbots: scope.to_vec(), ..request.query };
         request.retention.interval = match window.days() {
             days if days <= RETENTION_DAYS[0] => Interval::Day,
             days if days <= RETENTION_DAYS[1] => Interval::Week,
@@ -98,7 +111,7 @@ pub fn run_grid<T: Send>(
     let mut request = request.clone();
     request.reports.kind = ReportKind::All;
     request.reports.query.window = request.longest();
-    request.reports.compare = request.parts.iter().any(|(_, compare)| *compare);
+    request.reports.compare = request.parts.iter().any(|(_, period)| *period != GridPeriod::Window);
     let notes = resolve_fields(tables, &mut request.reports)?;
     let span = (request.longest().previous().from, request.longest().to);
     let in_parallel = tables.estimated_rows(Table::Events, Some(span)) <= MAX_PARALLEL_EVENTS;

@@ -54,7 +54,7 @@ pub use calendar::retention::RetentionOptions;
 pub use dispatch::{MAX_LIMIT, ReportKind, ReportOutcome, ReportRequest, SequenceOptions, run};
 pub use event_query::{EventListing, EventQuery, EventSelector, list_events};
 pub use funnel::{FunnelOptions, FunnelOrder, FunnelUnit};
-pub use grid::{Grid, GridPosition, GridRequest, run_grid};
+pub use grid::{Grid, GridPeriod, GridPosition, GridRequest, run_grid};
 pub use paths::{MAX_STEPS as MAX_PATH_STEPS, PathsOptions};
 pub use query::Query;
 pub use query::chatbots::check_chatbots;

@@ -223,6 +223,9 @@ class Controls(DashboardCase):
         page = self.open()
         drawn = page.locator(".chart path.previous").get_attribute("d")
         self.assertEqual(len(re.findall("[ML]", drawn)), 10, drawn)
+        page.click("[data-figure='unique_visitors']")
+        visitors = page.locator(".chart path.previous").get_attribute("d")
+        self.assertEqual(len(re.findall("[ML]", visitors)), 10, visitors)
         current = page.locator(".chart path.line").get_attribute("d")
         self.assertEqual(len(re.findall("[ML]", current)), 30, current)
         last = lambda path: path.split("L")[-1].split()[0]

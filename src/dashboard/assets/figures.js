@@ -40,20 +40,23 @@ function seriesOf(view, data, groupName, key) {
   const group = answer.groups[groupName === 'visitors' ? 'days' : 'trends'];
   const [, label, unit] = group.metrics[group.metricKeys.indexOf(key)];
   const days = group.rows.map((row) => row.names[0]);
-  const compared = answer.previous.trends;
+  const previousDays = days.map((day) => plusDays(day, -view.window.days));
+  // The comparison of trends has the days of the window; the previous visitors have their own days.
+  const [compared, comparedDays] = groupName === 'visitors'
+    ? [view.previous_visitors.groups.days, previousDays]
+    : [answer.previous.trends, days];
   let previous = null;
-  if (groupName === 'trends' && compared) {
+  if (compared) {
     const index = group.metricKeys.indexOf(key);
     const byDay = new Map(compared.rows.map((row) => [row.names[0], row.values[index]]));
-    previous = days.map((day) => (byDay.has(day) ? byDay.get(day) : null));
+    previous = comparedDays.map((day) => (byDay.has(day) ? byDay.get(day) : null));
     if (previous.every((value) => value === null)) previous = null;
   }
   const labels = { unique_visitors: 'Visitors', new_visitors: 'New visitors', returning_visitors: 'Returning visitors' };
   return {
-    key, unit, days, previous, group,
+    key, unit, days, previous, previousDays, group,
     label: labels[key] || label,
     values: column(group, key),
-    previousDays: days.map((day) => plusDays(day, -view.window.days)),
     begins: (data.health.tables.find(([name]) => name === 'sessions') || [])[1] || null,
   };
 }

@@ -100,6 +100,17 @@ fn report(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     run.json()
 }
 
+/// Returns the arguments without the limit, which some reports do not have.
+fn without_limit_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    arguments.iter().copied().filter(|word| !["--limit", "25"].contains(word)).collect()
+}
+
+/// Returns the day before a day, both `YYYY-MM-DD`.
+fn day_before(day: &str) -> String {
+    let day: chrono::NaiveDate = day.parse().unwrap();
+    day.pred_opt().unwrap().to_string()
+}
+
 /// Checks every answer of a page.
 fn assert_agreement(sandbox: &Sandbox, page: &Page, options: &[&str]) -> usize {
     let mut checked = 0;
@@ -115,10 +126,14 @@ fn assert_agreement(sandbox: &Sandbox, page: &Page, options: &[&str]) -> usize {
                 15..=180 => "week",
                 _ => "month",
             };
-            let without_limit: Vec<&str> =
-                arguments.iter().copied().filter(|word| !["--limit", "25"].contains(word)).collect();
+            let without_limit = without_limit_of(&arguments);
             let retention =
                 report(sandbox, &[&["retention", "--interval", interval], &*without_limit].concat());
+            // The visitors of the previous period equal a report that ends before the window.
+            let mut previous = arguments.clone();
+            let before = day_before(&window.from);
+            previous[3] = &before;
+            let previous = report(sandbox, &[&["visitors"], &*without_limit_of(&previous)].concat());
             for (part, name) in page.parts().iter().enumerate() {
                 let at = format!("{name}, {chatbots:?}, {days} days");
                 for group in page.groups(scope, number, part) {
@@ -127,7 +142,7 @@ fn assert_agreement(sandbox: &Sandbox, page: &Page, options: &[&str]) -> usize {
                         assert_retention(&at, page, &group, means, &retention);
                         continue;
                     }
-                    let answer = &all[name];
+                    let answer = if name == "previous_visitors" { &previous } else { &all[name] };
                     // JSON has the main figures of conversations at the top level.
                     let is_flat = name == "conversations" && group.name == "conversations";
                     let at = format!("{at}: {}", group.name);
@@ -154,6 +169,7 @@ fn figures_of_the_sample_data_equal_those_of_reports() {
     }
     let compared = page.groups(0, 0, page.part("summary"))[0].previous.is_some();
     assert!(compared && page.groups(0, 0, page.part("trends"))[0].previous.is_some());
+    assert!(parts.iter().any(|part| part == "previous_visitors"));
     let checked = assert_agreement(&sandbox, &page, &[]);
     assert!(checked > 10_000, "{checked} rows");
 }
