@@ -562,7 +562,8 @@ impl<'a> ReferenceReports<'a> {
         let is_active = |at: &usize| {
             let session = &self.sessions[*at];
             let chatbot = text(session, "chatbot_id").unwrap();
-            (include_bots || session["is_bot"] == false)
+            self.is_selected[*at]
+                && (include_bots || session["is_bot"] == false)
                 && (chatbots.is_empty() || chatbots.iter().any(|id| id == chatbot))
                 && self.events[*at]
                     .iter()
