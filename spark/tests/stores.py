@@ -58,7 +58,7 @@ def sources(store):
 
     It omits their status, which is recorded only if the file is older than the ingest.
     """
-    manifest = json.loads((store / "manifest.json").read_text())
+    manifest = json.loads((store / "manifest.json").read_text())["manifest"]
     files = json.loads((store / manifest["sources"]["path"]).read_text())["files"]
     files = [{key: value for key, value in file.items() if key != "status"} for file in files]
     return sorted(files, key=lambda file: file["path"])
