@@ -374,6 +374,18 @@ class Accessibility(DashboardCase):
             self.assert_accessible(page)
             self.shot(page, f"report-{theme}")
 
+    def test_row_labels_of_reports_are_readable_on_a_phone(self):
+        # A label that wraps after every letter has dozens of lines.
+        for report in ("conversations", "paths"):
+            path = FIXTURE.sample.report(f"report-{report}.html", report, "--as-of", "latest")
+            page = self.open(path, width=360)
+            lines = page.locator(".answer tbody th").evaluate_all(
+                "cells => cells.filter((cell) => cell.textContent.length <= 30)"
+                ".map((cell) => cell.clientHeight / parseFloat(getComputedStyle(cell).lineHeight))")
+            self.assertGreater(len(lines), 5)
+            self.assertLess(max(lines), 4, report)
+            self.shot(page, f"phone-{report}")
+
 
 class Safety(DashboardCase):
     def test_hostile_texts_have_no_effect(self):
