@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use crate::enrich::Enricher;
 use crate::error::{Error, Result};
 use crate::event::{Block, Channel, Event, EventRow, KeyKind, NO_AGENT, TextField, TextId};
+use crate::store::frame::take;
 
 /// The number of texts: the text fields and `triggered_by`, in the order of the bits of the mask.
 const TEXTS: usize = TextField::COUNT + 1;
@@ -122,13 +123,6 @@ impl EventDecoder {
         self.agents.insert(text, index);
         index
     }
-}
-
-/// Removes the first `N` bytes; `None` if there are fewer.
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(*first)
 }
 
 fn damaged() -> Error {

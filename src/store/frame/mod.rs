@@ -22,7 +22,7 @@ pub(crate) use column::{Bools, Floats, Ints, Texts};
 pub(crate) use record::{Record, RecordReader, Value};
 #[cfg(test)]
 pub(crate) use row_builder::FrameBuilder;
-pub(crate) use row_codec::{RowEncoder, decode_rows};
+pub(crate) use row_codec::{RowEncoder, decode_rows, take};
 
 use super::columns::{Column, ColumnType};
 use crate::error::{Error, Result};

@@ -85,7 +85,8 @@ fn push(kind: ColumnType, bytes: &mut &[u8], column: &mut ColumnBuilder) -> Opti
     Some(())
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+/// Removes the first `N` bytes; `None` if there are fewer.
+pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;
     Some(*taken)
