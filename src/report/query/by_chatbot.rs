@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::column_cache::{ColumnCache, RowRange};
-use super::tables::{TableFacts, Tables, map_frames};
+use super::tables::{TableFacts, Tables, map_frames, map_visited};
 use super::view_cache::{NULL_TOKEN, TokenMap};
 use super::window::Window;
 use crate::error::Result;
@@ -329,14 +329,10 @@ impl Tables for ChatbotTables<'_> {
 
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {
         let rows = RowRange { table: Table::Sessions, days: None, ended_since: Some(time) };
-        let frames = Mutex::new(Vec::new());
-        self.partitions.read_each(rows, self.chatbot, columns, &|number, frame| {
-            frames.lock().unwrap_or_else(PoisonError::into_inner).push((number, frame.clone()));
-            Ok(())
-        })?;
-        let mut frames = frames.into_inner().unwrap_or_else(PoisonError::into_inner);
-        frames.sort_unstable_by_key(|(number, _)| *number);
-        Ok(frames.into_iter().map(|(_, frame)| frame).collect())
+        map_visited(
+            |visit| self.partitions.read_each(rows, self.chatbot, columns, visit),
+            |_, frame| Ok(frame.clone()),
+        )
     }
 
     fn is_filtered(&self) -> bool {

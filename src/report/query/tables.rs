@@ -200,8 +200,16 @@ pub(crate) fn map_frames<T: Send>(
     columns: &[&str],
     map: impl Fn(usize, &Frame) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
+    map_visited(|visit| tables.read_each(table, days, columns, visit), map)
+}
+
+/// Maps each frame that `read` visits, and returns the results in the order of the frames.
+pub(super) fn map_visited<T: Send>(
+    read: impl FnOnce(&(dyn Fn(usize, &Frame) -> Result<()> + Sync)) -> Result<()>,
+    map: impl Fn(usize, &Frame) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
     let results: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
-    tables.read_each(table, days, columns, &|number, frame| {
+    read(&|number, frame| {
         let result = map(number, frame)?;
         // A panic of another thread leaves the vector intact.
         results.lock().unwrap_or_else(PoisonError::into_inner).push((number, result));
