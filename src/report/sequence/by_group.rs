@@ -6,9 +6,8 @@
 use rayon::prelude::*;
 
 use super::chunks::{MAX_EVENTS, chunks};
-use super::groups::Groups;
-use super::sessions::Since;
-use super::{EventTags, Folded, SequenceEvent, SequenceFold, read_events, retained_since};
+use super::sessions::{Since, fold_window};
+use super::{EventTags, Folded, SequenceEvent, SequenceFold, retained_since};
 use crate::error::Result;
 use crate::report::metric::session_index::SessionIndex;
 use crate::report::query::Query;
@@ -17,7 +16,7 @@ use crate::report::query::session_keys::{BoundValues, SessionValues};
 use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
-use crate::time::{Day, Micros};
+use crate::time::Micros;
 
 /// The sessions of a breakdown. Their classes are the numbers of the groups.
 #[derive(Clone, Copy)]
@@ -89,12 +88,7 @@ pub(crate) fn fold_groups<S: Send + Sync + 'static, F: SequenceFold<S>>(
                 folded.get_mut(number).into_iter().for_each(|sum| sum.sessions += 1);
             });
         }
-        let Some(last) = index.last else { continue };
-        let dates = (Day::utc(tables.zone().start_of(window.from)), Day::utc(last));
-        let files = read_events(tables, &query, &index, tags, dates, &|session| Some((session, 0)))?;
-        let mut sequences = Groups::new(files, index.len() as usize);
-        sequences.sort(tables, dates, tags.tie_order())?;
-        let sums = sequences.fold(&all, |session| values.get(session));
+        let Some(sums) = fold_window(tables, &query, &index, &values, tags, &all)? else { continue };
         folded = folded
             .into_iter()
             .zip(sums)

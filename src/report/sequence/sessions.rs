@@ -42,14 +42,29 @@ pub(super) fn fold_chunks<S: Send + Sync + 'static, F: SequenceFold<S>>(
         folded.bots += index.bots;
         folded.sessions += u64::from(index.len());
         values.par_iter().for_each(|value| fold.visit(value));
-        let Some(last) = index.last else { continue };
-        let dates = (Day::utc(tables.zone().start_of(window.from)), Day::utc(last));
-        let files = read_events(tables, &query, &index, tags, dates, &|session| Some((session, 0)))?;
-        let mut groups = Groups::new(files, index.len() as usize);
-        groups.sort(tables, dates, tags.tie_order())?;
-        folded.sum = fold.merge(folded.sum, groups.fold(fold, |session| values.get(session)));
+        if let Some(sum) = fold_window(tables, &query, &index, &values, tags, fold)? {
+            folded.sum = fold.merge(folded.sum, sum);
+        }
     }
     Ok(folded)
+}
+
+/// Computes the sum over the sequences of the sessions of a window, given their index and values;
+/// `None` without sessions.
+pub(super) fn fold_window<S: Send + Sync, F: SequenceFold<S>>(
+    tables: &dyn Tables,
+    query: &Query,
+    index: &SessionIndex,
+    values: &[S],
+    tags: &dyn EventTags,
+    fold: &F,
+) -> Result<Option<F::Sum>> {
+    let Some(last) = index.last else { return Ok(None) };
+    let dates = (Day::utc(tables.zone().start_of(query.window.from)), Day::utc(last));
+    let files = read_events(tables, query, index, tags, dates, &|session| Some((session, 0)))?;
+    let mut sequences = Groups::new(files, index.len() as usize);
+    sequences.sort(tables, dates, tags.tie_order())?;
+    Ok(Some(sequences.fold(fold, |session| values.get(session))))
 }
 
 /// Values of the sessions that started at `start` or later.
