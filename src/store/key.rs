@@ -41,7 +41,7 @@ const MIN_DISTINCT_BYTES: usize = 8;
 #[derive(Clone)]
 pub struct SecretKey {
     bytes: [u8; 32],
-    /// The HMAC state after processing the key. Reusing it halves the time to hash a short text.
+    /// The HMAC state after processing the key. Reusing it halves the time to hash a short string.
     /// HMAC accepts keys of any length, so this is never `None`.
     mac: Option<Hmac<Sha256>>,
 }

@@ -98,7 +98,7 @@ pub struct Ledger {
     /// Keyed hashes of anonymous ids that a forgotten user shared with others.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub shared_ids: BTreeSet<String>,
-    /// Whether any forgotten email address contains no `@`. If so, every text has to be compared
+    /// Whether any forgotten email address contains no `@`. If so, every string has to be compared
     /// with it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub bare_emails: bool,

@@ -1,8 +1,9 @@
 //! Reading of Parquet files.
 //!
-//! Invariant: no byte of a file is used before it is compared with a checksum. `store::decode`
-//! reads files that `wa` wrote and compares the parts that it reads. If it cannot read a file, the
-//! whole file is compared with its checksum, and the reader of Polars reads it from memory.
+//! Invariant: no byte of a file is used before a checksum that covers it is verified.
+//! `store::decode` reads files that `wa` wrote and verifies the parts that it reads. If it cannot
+//! read a file, the checksum of the whole file is verified, and Polars' reader reads it from
+//! memory.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -73,7 +74,7 @@ impl<'a> DataFileReader<'a> {
         self.read_whole(None)?.filter(is_selected.iter().copied())
     }
 
-    /// Compares the whole file with its checksum and reads columns of it.
+    /// Verifies the checksum of the whole file and reads columns of it.
     fn read_whole(&self, columns: Option<&[&str]>) -> Result<Frame> {
         let failed = |cause| Error::io("read", &self.path, cause);
         let bytes = self.file.read_whole(self.entry.bytes).map_err(failed)?;
@@ -90,9 +91,9 @@ impl<'a> DataFileReader<'a> {
     }
 }
 
-/// Reads the rows for which `is_selected` is true. Row groups without such rows are skipped, and of
-/// the others, one piece is decoded at a time. Returns `None` if no row is selected, and in the
-/// same cases as [`decode::read_checked`].
+/// Reads the rows for which `is_selected` is true. Row groups without such rows are skipped; the
+/// others are decoded one piece at a time. Returns `None` if no row is selected, and in the same
+/// cases as [`decode::read_checked`].
 fn read_selected(file: &OpenFile, footer: FooterChecksum, is_selected: &[bool]) -> Result<Option<Frame>> {
     let Some(mut groups) = RowGroupReader::new(file, None, footer) else { return Ok(None) };
     let (mut frames, mut start) = (Vec::new(), 0);
@@ -134,9 +135,9 @@ impl RowGroups<'_> {
         self.next_frame(RowGroupReader::next)
     }
 
-    /// Reads the next rows of one row group, at most `max_rows`; `None` after the last ones. The
-    /// rows of a group that are not decoded yet take less memory. All remaining rows of a file that
-    /// `store::decode` does not support are one piece.
+    /// Reads the next rows of one row group, at most `max_rows`; `None` after the last ones. Rows
+    /// that are not decoded yet take less memory. All remaining rows of a file that `store::decode`
+    /// does not support are one piece.
     ///
     /// # Errors
     /// As [`DataFileReader::read`].

@@ -72,7 +72,7 @@ pub struct RejectRecord {
     /// The column values that the wrapping of the line supplies, as a JSON object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<String>,
-    /// Whether the text is only part of a record whose rest is not stored.
+    /// Whether the stored bytes are only part of a record. The rest of the record is not stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_part: bool,
     /// The number of times that the line occurs in its file, if it is more than one. Repeats in
@@ -275,7 +275,8 @@ fn position(reject: &RejectRecord) -> (u64, Option<u64>, Option<u32>) {
     (reject.line, reject.offset, reject.index)
 }
 
-/// Returns the first half of a hexadecimal SHA-256; 0, which is no line's hash, for any other text.
+/// Returns the first half of a hexadecimal SHA-256; 0, which is no line's hash, for any other
+/// string.
 fn hash_prefix(sha256: &str) -> u128 {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(u128::from);
     let prefix = sha256.as_bytes().first_chunk::<32>();

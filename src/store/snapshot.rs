@@ -38,7 +38,8 @@ pub struct Snapshot {
 /// For each partition, the positions of its files among the files of its table.
 type PartitionIndex = BTreeMap<(Table, Day), Vec<usize>>;
 
-/// Maximum number of pinned files. Operating systems allow a process about a thousand open files.
+/// Maximum number of pinned files. Operating systems commonly allow a process about a thousand open
+/// files.
 const MAX_PINNED: usize = 600;
 
 impl Snapshot {
@@ -224,8 +225,8 @@ impl Snapshot {
         opened.map_err(|e| Error::io("open", &path, e))
     }
 
-    /// Reads all columns of one file, and compares the whole file with its checksum first. Writers
-    /// use this, so that damage is never copied to a new file.
+    /// Verifies the checksum of one whole file, and reads all of its columns. Writers use this, so
+    /// that damage is never copied to a new file.
     ///
     /// # Errors
     /// Fails if the file cannot be read or is damaged.

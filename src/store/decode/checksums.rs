@@ -1,7 +1,7 @@
 //! Checksums of the parts of a data file.
 //!
-//! A reader needs a few columns of a file, so it cannot compare the checksum of the whole file. The
-//! parts that it reads have separate checksums (XXH3, 64 bits):
+//! A reader reads only a few columns of a file, so it cannot verify the checksum of the whole file.
+//! The parts that it reads have separate checksums (XXH3, 64 bits):
 //!
 //! - The manifest contains the checksum of the footer, with the eight bytes after it.
 //! - The footer contains the checksums of all column chunks as key-value metadata. Each checksum

@@ -6,12 +6,12 @@ use super::rle_hybrid::{Run, next_run, unpack};
 pub struct Codes {
     /// The runs of codes.
     bytes: Vec<u8>,
-    /// Bits of a code.
+    /// Bits per code.
     bits: u32,
     /// Offset of the next run.
     next: usize,
     run: CurrentRun,
-    /// Number of codes that are left of the current run.
+    /// Number of codes left in the current run.
     remaining: usize,
 }
 
@@ -51,7 +51,8 @@ impl Codes {
                     }
                 }
                 CurrentRun::Packed(start, done) => {
-                    // Codes are packed in groups of eight, which begin at a byte.
+                    // Codes are packed in groups of eight, and each group begins at a byte
+                    // boundary.
                     let mut skipped = *done % 8;
                     let packed = self.bytes.get(*start + *done / 8 * self.bits as usize..)?;
                     let mut are_valid = true;

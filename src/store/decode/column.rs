@@ -13,7 +13,7 @@ use super::page::{DELTA, DICTIONARY, PLAIN, Page, ReadBuffers};
 use super::rle_hybrid::{Run, for_each_run, unpack};
 use super::texts::TextBuilder;
 
-/// Maximum number of rows that memory is reserved for.
+/// Maximum number of rows for which memory is reserved before any value is decoded.
 const MAX_RESERVED_ROWS: usize = 1 << 22;
 
 /// Decodes a column.
@@ -83,7 +83,7 @@ impl<'c> ColumnDecoder<'c> {
                 Values::Texts(_) => !DICTIONARY.contains(&page.encoding) || page.is_dictionary,
                 _ => false,
             };
-            // The column keeps the bytes of its texts, so each page is decompressed into a new
+            // The column keeps the bytes of its strings, so each page is decompressed into a new
             // buffer.
             let mut kept = Vec::new();
             let bytes_out = if keeps_bytes { &mut kept } else { &mut buffers.page };

@@ -7,16 +7,16 @@
 //! - the footer is searched for the requested columns, and everything else is skipped;
 //! - a thread reuses its decompressor, which takes 8 µs to create on a virtual machine, and its
 //!   buffers, since the kernel has to clear new memory;
-//! - texts are decompressed into the memory that the column keeps.
+//! - strings are decompressed into the memory that the column keeps.
 //!
 //! Compared with the Parquet reader of Polars, `report summary` over 30 days of 1,500,000 events
 //! takes 0.66 of the time, `report pages` 0.62, and `report locations` 0.60
 //! (`docs/benchmark-decisions.md`).
 //!
-//! Bytes are compared with their [`checksums`] before they are used. For files that it does not
-//! support, including damaged ones, the decoder returns `None`. The caller then compares the whole
-//! file with its checksum, and has Polars read it or reports the damage. All counts and sizes in a
-//! file are checked before use.
+//! The decoder verifies the [`checksums`] of bytes before it uses them. For files that it does not
+//! support, including damaged ones, it returns `None`. The caller then verifies the checksum of the
+//! whole file, and has Polars read it or reports the damage. All counts and sizes in a file are
+//! checked before use.
 
 pub mod checksums;
 mod codes;
@@ -44,14 +44,14 @@ use page::ReadBuffers;
 use pieces::GroupPieces;
 
 /// Reads columns of a file, or all columns if `names` is `None`. Every column is a single chunk.
-/// Returns `None` if the file is not supported. The caller must have compared the whole file with
-/// its checksum.
+/// Returns `None` if the file is not supported. The caller must have verified the checksum of the
+/// whole file.
 pub fn read(file: &OpenFile, names: Option<&[&str]>) -> Option<DataFrame> {
     read_file(file, names, None)
 }
 
-/// Reads columns of a file like [`read`], and compares the parts that it reads with their
-/// checksums. Also returns `None` if a part is damaged.
+/// Reads columns of a file like [`read`], and verifies the checksums of the parts that it reads.
+/// Also returns `None` if a part is damaged.
 pub fn read_checked(file: &OpenFile, names: Option<&[&str]>, footer: FooterChecksum) -> Option<DataFrame> {
     read_file(file, names, Some(footer))
 }
@@ -131,7 +131,7 @@ struct Metadata {
     /// Length of the file.
     end: u64,
     footer: Footer,
-    /// Whether column chunks have to be compared with their checksums.
+    /// Whether the checksums of column chunks have to be verified.
     checks_chunks: bool,
 }
 
@@ -172,8 +172,8 @@ impl Metadata {
         DataFrame::new(rows, columns).ok()
     }
 
-    /// Reads the bytes of a column of a row group, compares them with their checksum, and passes
-    /// them to `decode`.
+    /// Reads the bytes of a column of a row group, verifies their checksum, and passes them to
+    /// `decode`.
     fn with_chunk<T>(
         &self,
         file: &OpenFile,

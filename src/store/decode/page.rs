@@ -8,8 +8,8 @@ use super::thrift::Reader;
 
 /// Maximum compression ratio: Zstandard takes at least four bytes for a block of 128 KiB.
 const MAX_RATIO: usize = 1 << 15;
-/// Maximum uncompressed size of a page, far above the pages that `wa` writes. Offsets of texts have
-/// 32 bits.
+/// Maximum uncompressed size of a page, far above the pages that `wa` writes. Offsets of strings
+/// have 32 bits.
 const MAX_PAGE: usize = 1 << 30;
 /// Maximum total size of buffers that a thread keeps, in bytes: enough for a typical day.
 const MAX_KEPT: usize = 4 << 20;
@@ -119,7 +119,7 @@ pub struct ReadBuffers {
     pub chunk: Vec<u8>,
     /// Uncompressed bytes of a page.
     pub page: Vec<u8>,
-    /// Lengths of texts.
+    /// Lengths of strings.
     pub lengths: Vec<i64>,
 }
 

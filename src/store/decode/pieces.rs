@@ -1,9 +1,9 @@
 //! A row group whose rows are decoded a piece at a time.
 //!
 //! A decoded row takes 16 bytes for each column of text, which is 66 MB for a full row group of
-//! `events`. Its pages are much smaller: most texts repeat, and most columns have a dictionary.
-//! Only the pages of a row group are therefore in memory together. Columns of numbers, and of texts
-//! without a dictionary, are decoded as a whole.
+//! `events`. Its pages are much smaller: most strings repeat, and most columns have a dictionary.
+//! Therefore the pages of a row group are kept in memory, and its rows are decoded piece by piece.
+//! Columns of numbers, and of strings without a dictionary, are decoded as a whole.
 
 use polars::prelude::{Column as PolarsColumn, DataFrame, DataType, IntoColumn, PlSmallStr, Series};
 
@@ -28,7 +28,7 @@ pub struct GroupPieces {
 enum PieceColumn {
     Coded(Box<CodedTexts>),
     Decoded(Series),
-    /// A column of text without any value.
+    /// A text column in which all rows are null.
     Null,
 }
 

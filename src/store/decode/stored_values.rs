@@ -1,6 +1,6 @@
 //! The values of a column chunk as they are stored, for writers that remove rows.
 //!
-//! A frame would hold the text of every row. Most columns have a dictionary, and a writer only
+//! A frame would hold the string of every row. Most columns have a dictionary, and a writer only
 //! needs the codes of the rows that remain.
 
 use polars_arrow::bitmap::MutableBitmap;
@@ -11,7 +11,7 @@ use super::levels::Levels;
 use super::page::{DELTA, DELTA_LENGTH, DICTIONARY, PLAIN, Page, ReadBuffers};
 use crate::store::columns::ColumnType;
 
-/// Minimum bytes of an entry of a dictionary in plain encoding.
+/// Minimum size of a dictionary entry in plain encoding, in bytes.
 const MIN_ENTRY_BYTES: usize = 4;
 
 /// The values of an optional column in a row group.
@@ -34,7 +34,7 @@ pub enum StoredValues {
         distinct: usize,
         codes: Vec<u32>,
     },
-    /// Concatenated texts.
+    /// Concatenated strings.
     Texts {
         bytes: Vec<u8>,
         lengths: Vec<i64>,
@@ -65,7 +65,7 @@ impl StoredColumn {
                 max_bytes = max_bytes.checked_sub(dictionary.0.len())?;
                 page = Page::next(&mut bytes)?;
             }
-            // The texts of a chunk with several pages are long.
+            // Only a chunk of long strings has several pages.
             if page.is_dictionary || page.values != rows || !bytes.is_empty() {
                 return None;
             }

@@ -89,7 +89,7 @@ fn file_with(bytes: &[u8]) -> OpenFile {
     OpenFile::File(file)
 }
 
-/// Reads the row groups of a file in pieces of at most `rows` rows, and does not compare checksums.
+/// Reads the row groups of a file in pieces of at most `rows` rows, and does not verify checksums.
 /// Returns `None` if a row group is damaged or not supported.
 fn read_pieces(file: &OpenFile, names: Option<&[&str]>, rows: usize) -> Option<Vec<DataFrame>> {
     let metadata = ReadBuffers::with(|buffers| Metadata::read(file, names, None, buffers))?;
@@ -142,7 +142,7 @@ fn check(bytes: Vec<u8>, frame: &DataFrame) {
     check_pieces(&file_with(&bytes), None, frame);
 }
 
-/// Asserts that the views of texts are valid.
+/// Asserts that the views of strings are valid.
 fn assert_valid_views(frame: &DataFrame) {
     for column in frame.columns() {
         let Ok(texts) = column.str() else { continue };

@@ -32,10 +32,10 @@ impl TextBuilder {
         self.dictionary.clear();
     }
 
-    /// Sets the dictionary of the following pages: `count` texts in plain encoding.
+    /// Sets the dictionary of the following pages: `count` strings in plain encoding.
     pub fn set_dictionary(&mut self, bytes: Vec<u8>, count: usize) -> Option<()> {
         self.dictionary.clear();
-        // A text takes at least four bytes, for its length.
+        // A string takes at least four bytes, for its length.
         self.dictionary.reserve(count.min(bytes.len() / 4));
         add_plain(&mut self.dictionary, &bytes, 0, count, self.buffers.len())?;
         self.buffers.push(bytes);
@@ -50,7 +50,7 @@ impl TextBuilder {
         Some(())
     }
 
-    /// Adds the rows of a page of texts, and keeps its bytes. The values begin at `start`.
+    /// Adds the rows of a page of strings, and keeps its bytes. The values begin at `start`.
     pub fn add_page(
         &mut self,
         bytes: Vec<u8>,
@@ -104,8 +104,8 @@ pub struct CodedTexts {
 }
 
 impl CodedTexts {
-    /// Creates a column from its dictionary, `count` texts in plain encoding, and from the codes of
-    /// its rows. Returns `None` if the dictionary is damaged.
+    /// Creates a column from its dictionary, `count` strings in plain encoding, and from the codes
+    /// of its rows. Returns `None` if the dictionary is damaged.
     pub fn new(texts: Vec<u8>, count: usize, codes: Codes, levels: Levels) -> Option<CodedTexts> {
         let mut views = Vec::with_capacity(count.min(texts.len() / 4));
         add_plain(&mut views, &texts, 0, count, 0)?;
@@ -156,10 +156,10 @@ impl CodedTexts {
     }
 }
 
-/// Adds views of `count` texts in plain encoding, which begin at `start` in a buffer.
+/// Adds views of `count` strings in plain encoding, which begin at `start` in a buffer.
 fn add_plain(views: &mut Vec<View>, bytes: &[u8], start: usize, count: usize, buffer: usize) -> Option<()> {
     let buffer = u32::try_from(buffer).ok()?;
-    // If all bytes are ASCII, including the lengths, no text has to be validated.
+    // If all bytes are ASCII, including the lengths, no string has to be validated.
     let is_ascii = bytes.get(start..)?.is_ascii();
     let mut at = start;
     for _ in 0..count {
@@ -175,7 +175,7 @@ fn add_plain(views: &mut Vec<View>, bytes: &[u8], start: usize, count: usize, bu
     Some(())
 }
 
-/// Adds views of concatenated texts, which extend from `start` to the end of a buffer.
+/// Adds views of concatenated strings, which extend from `start` to the end of a buffer.
 fn add_lengths(
     views: &mut Vec<View>,
     bytes: &[u8],
@@ -189,7 +189,7 @@ fn add_lengths(
     let mut from = start;
     for length in lengths {
         let to = from.checked_add(usize::try_from(*length).ok()?)?;
-        // A text must not end within a character.
+        // A string must not end within a character.
         if all.is_some_and(|all| !all.is_char_boundary(to - start)) {
             return None;
         }

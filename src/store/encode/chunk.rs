@@ -22,7 +22,7 @@ pub enum Encoding {
     Rle = 3,
     /// Deltas of integers.
     DeltaBinaryPacked = 5,
-    /// Deltas of the lengths of texts, then the texts.
+    /// Deltas of the lengths of strings, then the strings.
     DeltaLengthByteArray = 6,
     /// Runs and bit-packed integers that refer to a dictionary.
     RleDictionary = 8,
@@ -33,7 +33,7 @@ pub enum Encoding {
 pub struct Chunk {
     /// The distinct values in plain encoding, and their number.
     pub dictionary: Option<(Vec<u8>, usize)>,
-    /// Data pages: one, unless the texts exceed the size of a page.
+    /// Data pages: one, unless the strings exceed the maximum size of a page.
     pub pages: Vec<Page>,
     /// Encoding of the values.
     pub encoding: Encoding,
@@ -77,7 +77,7 @@ impl Page {
         Page { data, rows, nulls }
     }
 
-    /// Returns a page of texts: their lengths, then their concatenation.
+    /// Returns a page of strings: their lengths, then their concatenation.
     fn from_texts<'a>(
         levels: impl Iterator<Item = (u32, usize)>,
         runs: impl Iterator<Item = (u32, usize)> + Clone,
@@ -150,8 +150,8 @@ impl Chunk {
         Chunk::from_numbers(runs, &values, width)
     }
 
-    /// Encodes a column of texts that seldom repeat, without a dictionary. `total_bytes` is the
-    /// length of the texts of all rows, and `page_bytes` the maximum for one page.
+    /// Encodes a column of strings that seldom repeat, without a dictionary. `total_bytes` is the
+    /// length of the strings of all rows, and `page_bytes` the maximum for one page.
     pub fn from_texts(
         rows: usize,
         changes: &CodeChanges,
@@ -183,7 +183,7 @@ impl Chunk {
         for (out, id) in page.data[start..].chunks_exact_mut(LENGTH).zip(ids) {
             write(*id, out);
         }
-        // Texts of UUIDs sort like their numbers.
+        // The text form of UUIDs sorts like their numbers.
         let (min, max) = (ids.iter().min().copied(), ids.iter().max().copied());
         let text = |id: u128| {
             let mut text = vec![0; LENGTH];
@@ -211,7 +211,7 @@ impl Chunk {
     }
 }
 
-/// Splits runs of texts into pages of at most `page_bytes`, or of a single longer text.
+/// Splits runs of strings into pages of at most `page_bytes`, or of a single longer string.
 fn split_into_pages(
     runs: impl Iterator<Item = (u32, usize)>,
     length: impl Fn(u32) -> usize,
@@ -240,8 +240,8 @@ fn split_into_pages(
     pages
 }
 
-/// Returns the minimum and the maximum of texts; `None` if there are no texts, or one of the two is
-/// longer than [`RANGE_LIMIT`].
+/// Returns the minimum and the maximum of strings; `None` if there are no strings, or one of the
+/// two is longer than [`RANGE_LIMIT`].
 pub fn text_range(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
     // The first eight bytes are enough for most comparisons.
     let prefix = |text: &str| match text.as_bytes().first_chunk() {
@@ -266,7 +266,7 @@ pub fn text_range(texts: &[&str]) -> Option<(Vec<u8>, Vec<u8>)> {
     is_short.then(|| (min.as_bytes().to_vec(), max.as_bytes().to_vec()))
 }
 
-/// Returns texts in plain encoding: each preceded by its length.
+/// Returns strings in plain encoding: each preceded by its length.
 pub fn plain(texts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len() + 4).sum());
     for text in texts {

@@ -10,15 +10,15 @@ use super::delta::DeltaWidth;
 
 /// Columns of up to this number of rows always have a dictionary.
 const SMALL_COLUMN: usize = 128;
-/// Number of texts whose codes are cached by address.
+/// Number of strings whose codes are cached by address.
 const CACHE_SIZE: usize = 256;
 /// Columns of up to this number of rows have no such cache: allocating it would take longer than it
 /// saves. A commit that changes thousands of dates writes a hundred thousand small columns.
 const UNCACHED_ROWS: u32 = 64;
-/// Maximum bytes of texts of a page. A page cannot hold 2 GiB, and the repetitions of one text
-/// alone can exceed 4 GiB.
+/// Maximum total length of the strings in a page, in bytes. A page cannot hold 2 GiB, and the
+/// repetitions of one string alone can exceed 4 GiB.
 pub(super) const PAGE_BYTES: usize = 64 << 20;
-/// Maximum bytes of a dictionary, which is a single page.
+/// Maximum size of a dictionary, which is a single page, in bytes.
 const DICTIONARY_BYTES: usize = 1 << 30;
 
 /// Returns whether a dictionary pays off: at most three quarters of the values are distinct.
@@ -32,16 +32,16 @@ pub struct TextColumn<'a> {
     rows: u32,
     changes: CodeChanges,
     distinct: Vec<&'a str>,
-    /// Total length of the distinct texts in bytes.
+    /// Total length of the distinct strings in bytes.
     text_bytes: usize,
-    /// The codes of the distinct texts, by half of the text's hash.
+    /// The codes of the distinct strings, by half of the string's hash.
     table: HashTable<(u32, u32)>,
-    /// Codes by the address of the text; empty for the first rows. Rows of one block of events
-    /// mostly share their texts, which need not be read again.
+    /// Codes by the address of the string; empty for the first rows. Rows of one block of events
+    /// mostly refer to the same strings in memory, which need not be hashed again.
     cache: Vec<(TextAddress, u32)>,
 }
 
-/// Address and length of a text in memory.
+/// Address and length of a string in memory.
 type TextAddress = (usize, usize);
 
 impl Default for TextColumn<'_> {
@@ -58,21 +58,21 @@ impl Default for TextColumn<'_> {
 }
 
 impl<'a> TextColumn<'a> {
-    /// Returns a column of the given codes of distinct texts. No row can be added to it.
+    /// Returns a column of the given codes of distinct strings. No row can be added to it.
     pub(super) fn from_codes(changes: CodeChanges, distinct: Vec<&'a str>) -> TextColumn<'a> {
         let text_bytes = distinct.iter().map(|text| text.len()).sum();
         TextColumn { changes, distinct, text_bytes, ..TextColumn::default() }
     }
 
-    /// Appends a row. Returns the number of bytes that this adds to the distinct texts.
+    /// Appends a row. Returns the number of bytes that this adds to the distinct strings.
     #[inline]
     pub fn push(&mut self, text: Option<&'a str>) -> usize {
         self.rows += 1;
         self.set_from(self.rows - 1, text)
     }
 
-    /// Sets the text of all rows from `row` on. Rows must be in ascending order. Returns the number
-    /// of bytes that this adds to the distinct texts.
+    /// Sets the string of all rows from `row` on. Rows must be in ascending order. Returns the
+    /// number of bytes that this adds to the distinct strings.
     #[inline]
     pub fn set_from(&mut self, row: u32, text: Option<&'a str>) -> usize {
         let before = self.text_bytes;
@@ -87,7 +87,7 @@ impl<'a> TextColumn<'a> {
         let slot = ((address.0 ^ address.1).wrapping_mul(0x9e37_79b9) >> 7) % CACHE_SIZE;
         let Some(cached) = self.cache.get(slot) else {
             if row >= UNCACHED_ROWS {
-                // No text has the address 0.
+                // No string has the address 0.
                 self.cache = vec![((0, 0), NULL); CACHE_SIZE];
             }
             return self.code_by_value(text);
@@ -122,7 +122,8 @@ impl<'a> TextColumn<'a> {
                 .runs(rows)
                 .filter_map(|(code, count)| Some(distinct.get(code as usize)?.len() * count));
             let total_bytes: usize = lengths.sum();
-            // A dictionary still pays off if few long texts repeat among many distinct short ones.
+            // A dictionary still pays off if a few long strings repeat among many distinct short
+            // ones.
             if !fits || text_bytes > total_bytes / 2 {
                 return Chunk::from_texts(rows, &changes, &distinct, total_bytes, page_bytes);
             }
@@ -132,7 +133,7 @@ impl<'a> TextColumn<'a> {
     }
 }
 
-/// Returns the code of a text, which is added if it is new.
+/// Returns the code of a string, which is added if it is new.
 fn find_or_insert<'a>(
     table: &mut HashTable<(u32, u32)>,
     distinct: &mut Vec<&'a str>,

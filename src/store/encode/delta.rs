@@ -1,16 +1,16 @@
 //! Delta encoding of integers: Parquet's `DELTA_BINARY_PACKED`.
 //!
-//! Times and lengths of texts are encoded like this. A block of deltas shares a minimum, and each
-//! of its miniblocks has a bit width:
+//! Times and the lengths of strings are encoded like this. A block of deltas shares a minimum, and
+//! each of its miniblocks has a bit width:
 //! <https://parquet.apache.org/docs/file-format/data-pages/encodings/>.
 
 use super::rle_hybrid::pack;
 use super::varint;
 use crate::store::columns::Table;
 
-/// Number of deltas of a block.
+/// Number of deltas in a block.
 const BLOCK: usize = 128;
-/// Number of deltas of a miniblock. The smaller a miniblock, the fewer deltas share the width of a
+/// Number of deltas in a miniblock. The smaller a miniblock, the fewer deltas have the width of a
 /// large one.
 const MINIBLOCK: usize = 32;
 

@@ -9,7 +9,7 @@ use crate::event::parse_uuid;
 use crate::store::columns::{ColumnType, Table};
 use crate::store::frame::{Frame, Texts};
 
-/// Encodes the first rows of a frame as a row group: all rows, unless their distinct texts exceed
+/// Encodes the first rows of a frame as a row group: all rows, unless their distinct strings exceed
 /// [`GROUP_TEXT_BYTES`]. Returns the number of encoded rows, and the columns.
 ///
 /// # Errors
@@ -20,7 +20,7 @@ pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
     let text_columns = table.columns().iter().filter(|column| is_text(column.kind));
     let read: Vec<_> =
         text_columns.map(|column| Ok((column.kind, frame.texts(column.name)?))).collect::<Result<_>>()?;
-    // For each row, the total length of the texts that no earlier row has.
+    // For each row, the total length of the strings that no earlier row has.
     let mut bytes = vec![0; rows];
     let mut encoded = Vec::with_capacity(read.len());
     for (kind, texts) in &read {

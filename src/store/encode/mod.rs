@@ -1,10 +1,11 @@
 //! Encoding of rows as Parquet pages.
 //!
-//! Millions of new rows are encoded without a frame. A frame would copy every text, and hash it
-//! again for the dictionary. A [`TextColumn`] borrows its texts and records the rows in which the
-//! text changes, since adjacent rows mostly have the same text. A [`Chunk`] is an encoded column of
-//! a row group. A [`FileBuilder`] compresses its pages and writes the file. The Parquet writer of
-//! Polars would take seven times as long for a file of a few rows, most of it for the footer.
+//! Millions of new rows are encoded without a frame. A frame would copy every string, and hash it
+//! again for the dictionary. A [`TextColumn`] borrows its strings and records the rows in which the
+//! string changes, since adjacent rows mostly have the same string. A [`Chunk`] is an encoded
+//! column of a row group. A [`FileBuilder`] compresses its pages and writes the file. The Parquet
+//! writer of Polars would take seven times as long for a file of a few rows, most of it for the
+//! footer.
 //!
 //! An ingest of 1,500,000 events takes 0.80 of the time of an ingest with the page writers of
 //! Polars, and 0.70 of the time with the column writers of the `parquet` crate. The tables take 87
@@ -41,7 +42,8 @@ pub const ROW_GROUP: usize = 1 << 17;
 /// Maximum number of rows of a row group of visitors, which are read one group at a time into the
 /// same memory. A group that loses some rows is still large enough to be copied.
 pub const VISITOR_ROW_GROUP: usize = 2 * MIN_COPIED_ROWS;
-/// Bytes of distinct texts at which a row group ends early: all its columns are in memory together.
+/// Bytes of distinct strings at which a row group ends early: all its columns are in memory
+/// together.
 pub const GROUP_TEXT_BYTES: usize = 64 << 20;
 
 /// Returns the maximum number of rows of a row group of a table.

@@ -1,9 +1,9 @@
 //! Removal of rows from a row group without a frame.
 //!
 //! A late event changes a session of a stored day, whose file then loses a few rows. Only the codes
-//! of the remaining rows are encoded again: their texts are neither hashed nor compared. Entries of
-//! a dictionary that no remaining row needs are removed, since they can belong to a person that is
-//! to be forgotten.
+//! of the remaining rows are encoded again: their strings are neither hashed nor compared.
+//! Dictionary entries that no remaining row uses are removed, since they can be data of a person
+//! whom `wa forget` erases.
 
 use super::chunk::{Chunk, CodeChanges, NULL};
 use super::column::{Float, Number, NumberColumn, PAGE_BYTES, TextColumn};
@@ -117,7 +117,7 @@ fn select<T: Copy>(values: &[T], positions: impl IntoIterator<Item = usize>) -> 
     positions.into_iter().map(|position| values.get(position).copied()).collect()
 }
 
-/// Returns the texts of a dictionary in plain encoding: each preceded by its length.
+/// Returns the strings of a dictionary in plain encoding: each preceded by its length.
 fn plain_texts(mut bytes: &[u8], count: usize) -> Option<Vec<&str>> {
     let mut texts = Vec::with_capacity(count);
     for _ in 0..count {
@@ -129,7 +129,7 @@ fn plain_texts(mut bytes: &[u8], count: usize) -> Option<Vec<&str>> {
     Some(texts)
 }
 
-/// Splits concatenated texts.
+/// Splits concatenated strings.
 fn split<'b>(bytes: &'b [u8], lengths: &[i64]) -> Option<Vec<&'b str>> {
     let mut rest = std::str::from_utf8(bytes).ok()?;
     let mut texts = Vec::with_capacity(lengths.len());
@@ -252,9 +252,9 @@ mod tests {
             }
         }
 
-        // The file was compared with its checksum, so only a defect of `wa` could lead to this.
+        // The checksum of the file was verified, so only a bug in `wa` could lead to this.
         #[test]
-        fn damaged_column_is_no_panic(
+        fn damaged_column_causes_no_panic(
             (values, removed) in rows_and_removed(),
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),

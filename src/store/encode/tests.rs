@@ -47,7 +47,7 @@ fn text(value: u64) -> String {
     if value.is_multiple_of(7) { String::new() } else { format!("{value}é").repeat((value % 5) as usize) }
 }
 
-/// Encodes a column of a type. Equal texts can have the same or different addresses.
+/// Encodes a column of a type. Equal strings can have the same or different addresses.
 fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
     let rows = values.len();
     let or_one = |value: &Option<u64>| value.unwrap_or(1);
@@ -55,7 +55,7 @@ fn chunk(kind: ColumnType, values: &Values, texts: &[String]) -> Chunk {
         ColumnType::Text | ColumnType::Json => {
             let mut column = TextColumn::default();
             for (at, (value, text)) in values.iter().zip(texts).enumerate() {
-                // Every other text shares the address of an earlier equal one.
+                // Every other string shares the address of an earlier equal one.
                 let same = values[..at].iter().rposition(|other| at % 2 == 0 && other == value);
                 column.push(value.map(|_| same.map_or(text.as_str(), |same| &texts[same])));
             }
@@ -273,7 +273,7 @@ fn file_of_another_program_is_decoded_and_added() {
     check(&decode_with_polars(OpenFile::Bytes(bytes), None).unwrap(), Table::Events, &values);
 }
 
-// Polars' Arrow schema declares texts as `Utf8View`, which pyarrow cannot filter, sort or join.
+// Polars' Arrow schema declares strings as `Utf8View`, which pyarrow cannot filter, sort or join.
 #[test]
 fn file_leaves_its_arrow_types_to_the_reader() {
     for table in Table::ALL {
@@ -301,7 +301,7 @@ fn damaged_or_foreign_files_are_rejected() {
     assert!(builder.append_file(events).and_then(|()| builder.finish()).is_err());
 }
 
-/// Returns distinct short texts, interspersed with a repeated long one.
+/// Returns distinct short strings, interspersed with a repeated long one.
 fn with_long_text(short: &[String], long: &str) -> Vec<Option<String>> {
     let one = |n: usize| short.get(n / 2).filter(|_| n.is_multiple_of(2)).cloned().unwrap_or(long.to_owned());
     (0..2 * short.len()).map(|n| (n % 7 != 3).then(|| one(n))).collect()
@@ -311,7 +311,8 @@ fn with_long_text(short: &[String], long: &str) -> Vec<Option<String>> {
 fn repeated_long_text_among_distinct_ones_is_stored_once() {
     let short: Vec<String> = (0..900).map(|n| n.to_string()).collect();
     let long = "x".repeat(10_000);
-    // Nine of ten rows have distinct texts. The others share a text a thousand times as long.
+    // Nine of ten rows have distinct strings. The others share a string that is a thousand times as
+    // long.
     let mut column = TextColumn::default();
     for n in 0..1000 {
         column.push(Some(short.get(n).unwrap_or(&long)));
@@ -319,7 +320,7 @@ fn repeated_long_text_among_distinct_ones_is_stored_once() {
     let chunk = column.finish(1000);
     let (dictionary, distinct) = chunk.dictionary.unwrap();
     assert_eq!(distinct, 901);
-    // 10 texts of one digit, 90 of two, 800 of three, and four bytes of length for each.
+    // 10 strings of one digit, 90 of two, 800 of three, and four bytes of length for each.
     assert_eq!(dictionary.len(), 10 + 90 * 2 + 800 * 3 + 10_000 + 901 * 4);
     assert_eq!(chunk.pages.len(), 1);
 }
@@ -332,7 +333,7 @@ fn texts_over_the_page_limit_are_split_into_pages() {
     let mut frame = FrameBuilder::new(Table::Visitors);
     values.iter().for_each(|_| frame.row(&[]));
     let frame = frame.finish().unwrap();
-    // One text per page, several, and all.
+    // One string per page, several, and all.
     for (page_bytes, pages) in [(1, 200..=400), (1000, 60..=400), (1 << 20, 1..=1)] {
         let mut column = TextColumn::default();
         values.iter().for_each(|value| _ = column.push(value.as_deref()));
@@ -362,13 +363,13 @@ fn texts_over_the_page_limit_are_split_into_pages() {
 
 #[test]
 fn row_group_of_long_texts_ends_early() {
-    // Each row has a distinct text of 1 MiB less one byte.
+    // Each row has a distinct string of 1 MiB less one byte.
     let texts: Vec<String> = (0..150).map(|n| format!("{n:03}").repeat((1 << 20) / 3)).collect();
     let mut frame = FrameBuilder::new(Table::Visitors);
     let name = Table::Visitors.columns()[0].name;
     texts.iter().for_each(|text| frame.row(&[(name, Cell::Text(text))]));
     let bytes = FileBuilder::from_frame(Table::Visitors, &frame.finish().unwrap()).unwrap().finish().unwrap();
-    // The 65th text reaches 64 MiB.
+    // The 65th string reaches 64 MiB.
     assert_eq!(row_group_sizes(&bytes), [65, 65, 20]);
     // The groups have few rows, but are too large to be merged.
     let mut builder = FileBuilder::new(Table::Visitors);

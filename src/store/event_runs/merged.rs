@@ -15,7 +15,7 @@ use crate::time::{Day, Micros};
 /// Events of several runs, merged into one block.
 #[derive(Debug)]
 pub struct MergedEvents {
-    /// The events, each distinct text once.
+    /// The events; each distinct string is stored once.
     pub block: Block,
     /// Index of each event's input file.
     pub files: Vec<u32>,
@@ -37,14 +37,14 @@ impl MergedEvents {
 pub(super) struct MergedBlock<'s> {
     hasher: TextHasher,
     shared: &'s Shared,
-    /// The ids in the block of shared texts; `None` for texts that it does not contain yet.
+    /// The ids in the block of shared strings; `None` for strings that it does not contain yet.
     shared_texts: Vec<Option<TextId>>,
     shared_agents: Vec<Option<u32>>,
     texts: DistinctTexts,
     rows: Vec<EventRow>,
     files: Vec<u32>,
     agents: Vec<Arc<UserAgent>>,
-    /// Indexes of the user agents, by the ids of their texts and whether they are bots.
+    /// Indexes of the user agents, by the ids of their strings and whether they are bots.
     agent_indexes: HashMap<([TextId; 6], bool), u32>,
     session_keys: HashSet<u128, PreHashed>,
     /// The chatbot of the latest event, and the seed of its keys.
@@ -54,7 +54,7 @@ pub(super) struct MergedBlock<'s> {
 }
 
 impl<'s> MergedBlock<'s> {
-    /// Creates an empty block for segments that refer to shared texts.
+    /// Creates an empty block for segments that refer to shared strings.
     pub fn new(hasher: TextHasher, shared: &'s Shared) -> MergedBlock<'s> {
         MergedBlock {
             hasher,
@@ -82,7 +82,7 @@ impl<'s> MergedBlock<'s> {
         self.rows.len() * size_of::<EventRow>() + self.texts.pool().size()
     }
 
-    /// Returns the id of a text.
+    /// Returns the id of a string.
     ///
     /// # Errors
     /// Fails if the block is full.
@@ -90,7 +90,7 @@ impl<'s> MergedBlock<'s> {
         self.texts.id(self.hasher.hash(text), || Some(text))
     }
 
-    /// Returns the id of a shared text.
+    /// Returns the id of a shared string.
     ///
     /// # Errors
     /// Fails if the block is full.
@@ -117,7 +117,7 @@ impl<'s> MergedBlock<'s> {
         })
     }
 
-    /// Returns the index of a user agent, whose texts have the given ids.
+    /// Returns the index of a user agent, whose strings have the given ids.
     pub fn agent(&mut self, fields: [TextId; 6], is_bot: bool) -> u32 {
         let (texts, agents) = (&self.texts, &mut self.agents);
         *self.agent_indexes.entry((fields, is_bot)).or_insert_with(|| {
@@ -137,7 +137,7 @@ impl<'s> MergedBlock<'s> {
         })
     }
 
-    /// Adds an event. Its texts must be in the block.
+    /// Adds an event. Its strings must be in the block.
     pub fn push(&mut self, mut row: EventRow, file: u32) {
         let texts = self.texts.pool();
         let text = |field: TextField| texts.get(row.get(field)).unwrap_or_default();

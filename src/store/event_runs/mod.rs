@@ -7,7 +7,7 @@
 //!
 //! **Invariants.** The events of a time range are in one or more [`segment`]s of up to 2048 events.
 //! The files of a run are in `staging/`. Each contains consecutive segments, in the order of the
-//! ranges. The index of the segments and the [`shared`] texts exist only in memory, so only the
+//! ranges. The index of the segments and the [`shared`] strings exist only in memory, so only the
 //! writer that wrote a file can read it.
 //!
 //! **Crash.** The files are temporary: a crash at any step leaves them in `staging/`, where the

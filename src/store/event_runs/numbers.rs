@@ -1,5 +1,5 @@
-//! Columns of numbers, stored as the width of a difference (one byte), the minimum, and the
-//! differences from the minimum.
+//! Columns of numbers, stored as the width of a difference in bytes (one byte), the minimum, and
+//! the differences from the minimum.
 
 /// Appends a column. If all numbers are equal, only the minimum is stored.
 pub(super) fn put(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64> + Clone) {

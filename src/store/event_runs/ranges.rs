@@ -1,4 +1,4 @@
-//! Divides a run into time ranges with about the same number of events.
+//! Divides a run into time ranges that each contain about the same number of events.
 
 use crate::time::{DAY, Day, Micros};
 

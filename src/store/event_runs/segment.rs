@@ -3,13 +3,13 @@
 //! A segment consists of the ids of its events, 16 bytes each, and a body that is compressed with
 //! Zstandard. The body has these parts, whose numbers are [columns](super::numbers):
 //!
-//! 1. the texts that are not shared: their count, their lengths, and their bytes;
-//! 2. the user agents that are not shared: their texts, their count, and a column for each of their
-//!    fields;
+//! 1. the strings that are not shared: their count, their lengths, and their bytes;
+//! 2. the user agents that are not shared: their strings, their count, and a column for each of
+//!    their fields;
 //! 3. a column for each field of the events.
 //!
-//! A reference to a text or user agent is 0 for none, 1 + 2n for item n of the segment, and 2 + 2n
-//! for [shared](super::shared) item n. The events of a segment are in input order. The number of
+//! A reference to a string or user agent is 0 for none, 1 + 2n for item n of the segment, and 2 +
+//! 2n for [shared](super::shared) item n. The events of a segment are in input order. The number of
 //! rows, the length of the body and a checksum of the segment are in memory ([`SegmentInfo`]), not
 //! in the file.
 
@@ -34,7 +34,7 @@ use crate::time::Micros;
 const MAX_ROWS: usize = 1 << 11;
 /// Bytes of text at which a segment ends. Lines can be a megabyte each.
 const MAX_TEXT_BYTES: usize = 2 << 20;
-/// Maximum length of texts that are not deduplicated within a segment.
+/// Maximum length, in bytes, of strings that are not deduplicated within a segment.
 const MAX_COPIED_TEXT: usize = 256;
 /// Zstandard level.
 const LEVEL: i32 = 1;
@@ -47,7 +47,7 @@ const ROW_BYTES: usize = 64;
 /// Bytes of an event id.
 const ID_BYTES: usize = size_of::<u128>();
 
-/// References from rows to texts and user agents: an index in the segment, or a shared index.
+/// References from rows to strings and user agents: an index in the segment, or a shared index.
 mod reference {
     /// The bit that marks a shared index.
     const SHARED: u32 = 1 << 31;
@@ -104,12 +104,12 @@ pub(super) struct SegmentInfo {
 /// Builds a segment.
 #[derive(Debug, Default)]
 pub(super) struct SegmentBuilder {
-    /// The events. The ids of texts and user agents are [`reference`]s.
+    /// The events. The ids of strings and user agents are [`reference`]s.
     rows: Vec<EventRow>,
     /// Index of each event's input file.
     files: Vec<u32>,
     texts: TextPool,
-    /// Numbers of long texts in the segment, by the address of their block and their id.
+    /// Numbers of long strings in the segment, by the address of their block and their id.
     long_texts: HashMap<u128, u32, PreHashed>,
     agents: Vec<Arc<UserAgent>>,
 }
@@ -118,7 +118,7 @@ impl SegmentBuilder {
     /// Adds an event of a block. Returns whether the segment is full.
     ///
     /// # Errors
-    /// Fails if the texts exceed 4 GiB.
+    /// Fails if the strings exceed 4 GiB.
     #[inline]
     pub fn push(&mut self, file: u32, block: &Block, row: &EventRow, shared: &SharedIds) -> Result<bool> {
         let mut row = *row;
@@ -146,7 +146,7 @@ impl SegmentBuilder {
         Ok(self.rows.len() >= MAX_ROWS || self.texts.as_str().len() >= MAX_TEXT_BYTES)
     }
 
-    /// Adds a text of a block, and returns its number in the segment.
+    /// Adds a string of a block, and returns its number in the segment.
     fn own_text(&mut self, block: &Block, id: TextId) -> Result<u32> {
         let text = block.text(id).unwrap_or_default();
         let mut push = || {
@@ -226,7 +226,7 @@ fn put_texts(out: &mut Vec<u8>, pool: &TextPool) {
     out.extend_from_slice(pool.as_str().as_bytes());
 }
 
-/// Appends the texts and the columns of user agents.
+/// Appends the strings and the columns of user agents.
 fn put_agents(out: &mut Vec<u8>, agents: &[Arc<UserAgent>], hasher: TextHasher) -> Result<()> {
     let mut texts = DistinctTexts::default();
     let mut columns: [Vec<u64>; AGENT_TEXTS] = Default::default();
@@ -360,13 +360,13 @@ pub(super) fn decode(
 struct Decoded<'a> {
     texts: Vec<&'a str>,
     agent_texts: Vec<&'a str>,
-    /// The text numbers of the user agents, by column, and whether each is a bot.
+    /// The string numbers of the user agents, by column, and whether each is a bot.
     agents: [Vec<u64>; AGENT_TEXTS],
     are_bots: Vec<u64>,
     /// Reference of each event's user agent.
     agents_of_rows: Vec<u64>,
     files: Vec<u64>,
-    /// The events, without texts.
+    /// The events, without strings.
     rows: Vec<EventRow>,
     columns: Vec<Vec<u64>>,
 }
@@ -454,14 +454,14 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// The texts of a segment, with the ids in a block of those that were added to it.
+/// The strings of a segment, with the ids in a block of those that were added to it.
 struct OwnTexts<'a> {
     texts: &'a [&'a str],
     ids: Vec<Option<TextId>>,
 }
 
 impl OwnTexts<'_> {
-    /// Returns the id that a text of the segment has in the block.
+    /// Returns the id that a string of the segment has in the block.
     #[inline]
     fn id(&mut self, merged: &mut MergedBlock<'_>, number: u64) -> Result<TextId> {
         match Reference::decode(number) {

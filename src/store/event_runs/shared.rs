@@ -1,7 +1,8 @@
-//! Texts and user agents that many events share. All runs refer to a single copy in memory.
+//! Strings and user agents that many events share. All runs refer to a single copy in memory.
 //!
-//! A text that occurs several times in a block probably occurs in other blocks too. Both
-//! collections have a maximum size; what does not fit is stored in the segments.
+//! A string that occurs several times in a block probably occurs in other blocks too. Both
+//! collections have a maximum size; strings and user agents that do not fit are stored in the
+//! segments.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,14 +11,14 @@ use super::texts::TextHasher;
 use crate::event::{Block, TextId, TextPool, UserAgent};
 use crate::prehashed::PreHashed;
 
-/// Minimum number of occurrences of a shared text in a block.
+/// Minimum number of occurrences of a shared string in a block.
 const MIN_TIMES: u8 = 4;
-/// Maximum number of shared texts, and their total size in bytes.
+/// Maximum number of shared strings, and their total size in bytes.
 const MAX_TEXTS: (usize, usize) = (1 << 14, 2 << 20);
-/// Maximum number of shared user agents, and the total size of their texts in bytes.
+/// Maximum number of shared user agents, and the total size of their strings in bytes.
 const MAX_AGENTS: (usize, usize) = (1 << 12, 1 << 20);
 
-/// The shared texts and user agents.
+/// The shared strings and user agents.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub texts: TextPool,
@@ -27,14 +28,14 @@ pub(super) struct Shared {
     agent_bytes: usize,
 }
 
-/// The shared texts and user agents of a block, by their ids in the block; `None` for those that
+/// The shared strings and user agents of a block, by their ids in the block; `None` for those that
 /// are not shared.
 pub(super) struct SharedIds {
     pub texts: Vec<Option<u32>>,
     pub agents: Vec<Option<u32>>,
 }
 
-/// The texts of a block that occur often enough to be shared, with their hashes.
+/// The strings of a block that occur often enough to be shared, with their hashes.
 pub(super) fn frequent_texts(block: &Block, hasher: TextHasher) -> Vec<(TextId, u128)> {
     let mut counts = vec![0u8; block.texts.count()];
     for id in block.rows.iter().flat_map(|row| row.text.iter().chain([&row.triggered_by])) {
@@ -47,7 +48,7 @@ pub(super) fn frequent_texts(block: &Block, hasher: TextHasher) -> Vec<(TextId, 
 }
 
 impl Shared {
-    /// Shares the frequent texts and the user agents of a block, up to the maximum sizes.
+    /// Shares the frequent strings and the user agents of a block, up to the maximum sizes.
     pub fn add(&mut self, block: &Block, frequent: &[(TextId, u128)], hasher: TextHasher) -> SharedIds {
         let mut ids = SharedIds {
             texts: vec![None; block.texts.count()],

@@ -1,7 +1,7 @@
-//! A pool with the distinct texts of several blocks.
+//! A pool with the distinct strings of several blocks.
 //!
-//! A text is recognized by a 128-bit hash with a random seed, so that the author of a log cannot
-//! choose texts that collide.
+//! A string is recognized by a 128-bit hash with a random seed, so that the author of a log cannot
+//! choose strings that collide.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::event::{TextId, TextPool};
 use crate::prehashed::PreHashed;
 
-/// Hashes texts, to find equal ones.
+/// Hashes strings, to find equal ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextHasher {
     seed: u64,
@@ -25,14 +25,14 @@ impl Default for TextHasher {
 }
 
 impl TextHasher {
-    /// Returns the hash of a text.
+    /// Returns the hash of a string.
     #[inline]
     pub fn hash(self, text: &str) -> u128 {
         xxh3_128_with_seed(text.as_bytes(), self.seed)
     }
 }
 
-/// A pool of distinct texts, with an index by hash.
+/// A pool of distinct strings, with an index by hash.
 #[derive(Debug, Default)]
 pub(super) struct DistinctTexts {
     pool: TextPool,
@@ -40,10 +40,10 @@ pub(super) struct DistinctTexts {
 }
 
 impl DistinctTexts {
-    /// Returns the id of the text with a hash, adding the text if it is new.
+    /// Returns the id of the string with a hash, adding the string if it is new.
     ///
     /// # Errors
-    /// Fails if the texts exceed 4 GiB.
+    /// Fails if the strings exceed 4 GiB.
     #[inline]
     pub fn id<'t>(&mut self, hash: u128, text: impl FnOnce() -> Option<&'t str>) -> Result<TextId> {
         match self.ids.entry(hash) {
@@ -55,12 +55,12 @@ impl DistinctTexts {
         }
     }
 
-    /// Returns the texts.
+    /// Returns the strings.
     pub fn pool(&self) -> &TextPool {
         &self.pool
     }
 
-    /// Returns the texts.
+    /// Returns the strings.
     pub fn into_pool(self) -> TextPool {
         self.pool
     }

@@ -131,7 +131,7 @@ pub trait FileSystem: Send + Sync + std::fmt::Debug {
     fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Flushes the entries of a folder to stable storage.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Returns the number of files in a commit from which on [`FileSystem::open_sync_all`] is
+    /// Returns the minimum number of files in a commit for which [`FileSystem::open_sync_all`] is
     /// faster than syncing each file.
     fn min_grouped_files(&self) -> usize {
         usize::MAX
@@ -180,8 +180,8 @@ pub trait FileSystem: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// The number of files that can be synced one by one in the time that a sync of the whole file
-/// system takes. That sync also waits for the writes of other programs.
+/// The number of files that take as long to sync one by one as a sync of the whole file system.
+/// That sync also waits for the writes of other programs.
 const MIN_GROUPED_FILES: usize = 64;
 
 /// The file system of the operating system.

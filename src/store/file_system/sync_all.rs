@@ -4,10 +4,10 @@
 //! Syncing each file waits for the disk two thousand times; syncing the whole file system waits
 //! once.
 //!
-//! This relies on two properties of the operating system. Without them, every file is synced
-//! separately:
+//! This relies on two properties of the operating system. If one of them is missing, every file is
+//! synced separately:
 //!
-//! - The kernel reports all writes that failed since the file system was opened. Linux does so
+//! - The kernel reports all writes that failed since the file system was opened. Linux has done so
 //!   since version 5.8.
 //! - A sync of the file system makes everything durable. This holds for the types in [`DURABLE`].
 //!   FUSE and network file systems may write the data without making it durable.
@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// An open file system. Its sync makes everything durable that was written since it was opened.
+/// An open file system. Syncing it makes everything durable that was written since it was opened.
 #[derive(Debug, Default)]
 pub struct SyncAll {
     /// Any file on the file system; `None` in tests with a simulated file system.

@@ -40,7 +40,7 @@ impl ColumnBuilder {
         })
     }
 
-    /// Appends a text; null if the column holds no text.
+    /// Appends a string; null if the column holds no text.
     pub fn text(&mut self, value: Option<&str>) {
         match &mut self.0 {
             Values::Text(builder) => builder.append_option(value),

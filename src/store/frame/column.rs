@@ -16,16 +16,16 @@ type ArrayOf<T> = <T as PolarsDataType>::Array;
 pub struct Texts(ArrayOf<StringType>);
 
 impl Texts {
-    /// Returns the text of a row; `None` for null and for rows out of range.
+    /// Returns the string in a row; `None` for null and for rows out of range.
     #[inline]
     pub fn get(&self, row: usize) -> Option<&str> {
         if row < self.0.len() { self.0.get(row) } else { None }
     }
 
-    /// Returns a token of a row's text; `None` for null. Equal tokens of one column mean equal
-    /// texts, so results derived from a text can be cached by token.
+    /// Returns a token of the string in a row; `None` for null. Equal tokens of one column mean
+    /// equal strings, so results derived from a string can be cached by token.
     ///
-    /// Equal texts can have different tokens if they are longer than 12 bytes and the file stores
+    /// Equal strings can have different tokens if they are longer than 12 bytes and the file stores
     /// them without a dictionary.
     #[inline]
     pub fn token(&self, row: usize) -> Option<u128> {
@@ -43,7 +43,7 @@ impl Texts {
         self.len() == 0
     }
 
-    /// Iterates over the texts of all rows.
+    /// Iterates over the strings of all rows.
     pub fn iter(&self) -> impl Iterator<Item = Option<&str>> {
         (0..self.len()).map(|row| self.get(row))
     }

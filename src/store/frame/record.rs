@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::store::columns::{Column, Table};
 use crate::time::{Day, Micros, format_utc};
 
-/// A value of a row that owns its text.
+/// A value of a row, which owns its string.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// No value.

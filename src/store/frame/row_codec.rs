@@ -1,7 +1,8 @@
-//! Rows as bytes, for processes that exchange the rows of a table.
+//! Encoding of rows as bytes, for processes that exchange the rows of a table.
 //!
-//! A row holds its values in the order of the table's columns. A value is a byte, 0 for null, and
-//! its bytes: a length and UTF-8 for a text, 8 bytes for a number, and 1 byte for a boolean.
+//! A row holds its values in the order of the table's columns. A null is the byte 0. Any other
+//! value is the byte 1 and the value's bytes: a length and UTF-8 for a string, 8 bytes for a
+//! number, and 1 byte for a boolean.
 
 use super::builder::ColumnBuilder;
 use super::{Cell, Cells, Frame};

@@ -21,11 +21,11 @@ use crate::store::frame::{Frame, Texts};
 use crate::time::Micros;
 
 /// Encodes the first events, stored at `now`, as a row group. Returns their number and their
-/// columns. All events are encoded, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
+/// columns. All events are encoded, unless their distinct strings exceed [`GROUP_TEXT_BYTES`].
 ///
 /// A single pass fills all columns, since the values of one row are close together in memory.
 /// Adjacent events mostly belong to one session and one block. If two of them have the same text
-/// id, the text is not read again.
+/// id, the string is not read again.
 ///
 /// # Errors
 /// Fails if a column of the table is not encoded, which is a bug.
@@ -84,7 +84,7 @@ pub(in crate::store) fn row_group(events: &[Event<'_>], now: Micros) -> Result<(
         ("is_bot", Chunk::from_bools(&bots)),
         ("created_at", created.finish(rows)),
     ];
-    // `FIELDS` has the order of the texts of a row.
+    // `FIELDS` has the order of the strings of a row.
     columns.extend(FIELDS.iter().zip(texts).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(AGENT_COLUMNS.iter().zip(agents).map(|((name, _), column)| (*name, column.finish(rows))));
     columns.extend(
@@ -111,7 +111,7 @@ pub fn to_parquet(events: &[Event<'_>], now: Micros) -> Result<Vec<u8>> {
     builder.finish()
 }
 
-/// Returns a bit mask of the texts that differ from those of the previous row.
+/// Returns a bit mask of the strings that differ from those of the previous row.
 fn changed_texts(previous: &[TextId; TextField::COUNT], texts: &[TextId; TextField::COUNT]) -> u32 {
     const { assert!(TextField::COUNT <= u32::BITS as usize) };
     let differ = |at: usize| u32::from(previous[at] != texts[at]) << at;
@@ -171,21 +171,21 @@ const _: () = {
     }
 };
 
-/// Maximum number of rows of a block. A row takes a few hundred bytes, including its texts.
+/// Maximum number of rows of a block. A row takes a few hundred bytes, including its strings.
 const MAX_ROWS: usize = 1 << 15;
 /// Bytes of text at which a block ends.
 const MAX_TEXT_BYTES: usize = 64 << 20;
-/// Maximum length of texts that are copied once per run of equal rows. A longer text is stored once
-/// in a block.
+/// Maximum length, in bytes, of strings that are copied once per run of equal rows. A longer string
+/// is stored once in a block.
 const MAX_COPIED_TEXT: usize = 64;
 
 /// Reads a block of events from a frame with all columns, beginning at row `start`. An empty block
 /// marks the end of the frame.
 ///
-/// A block stores a long text once, as the file does, because all rows can share one long text.
+/// A block stores a long string once, as the file does, because all rows can share one long string.
 ///
 /// # Errors
-/// Fails if the frame lacks a column, or if the texts of a block exceed 4 GiB.
+/// Fails if the frame lacks a column, or if the strings of a block exceed 4 GiB.
 pub fn read(frame: &Frame, start: usize) -> Result<Block> {
     let frame = &frame.slice(start, MAX_ROWS);
     let ids = frame.texts("id")?;
@@ -252,12 +252,12 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
     Ok(block)
 }
 
-/// Copies the texts of a column to a block, each long text once.
+/// Copies the strings of a column to a block, each long string once.
 struct TextInterner<'a> {
     texts: &'a Texts,
-    /// Token and id of the previous row's text.
+    /// Token and id of the previous row's string.
     last: (Option<u128>, TextId),
-    /// Ids of long texts, by token.
+    /// Ids of long strings, by token.
     long: HashMap<u128, TextId>,
 }
 
@@ -266,7 +266,7 @@ impl<'a> TextInterner<'a> {
         TextInterner { texts, last: (None, TextId::NONE), long: HashMap::new() }
     }
 
-    /// Copies the text of a row to `pool`, unless it is there already. Returns its id.
+    /// Copies the string in a row to `pool`, unless it is there already. Returns its id.
     fn intern(&mut self, row: usize, pool: &mut event::TextPool) -> Result<TextId> {
         let token = self.texts.token(row);
         if self.last.0 == token {

@@ -144,7 +144,7 @@ impl<'a> MergeState<'a> {
     /// Parses the state of a session.
     ///
     /// # Errors
-    /// Fails if the text is not the JSON of a state.
+    /// Fails if the string is not the JSON of a state.
     pub fn from_text(text: Option<&'a str>) -> Result<MergeState<'a>, serde_json::Error> {
         text.map_or(Ok(MergeState::default()), serde_json::from_str)
     }

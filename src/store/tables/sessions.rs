@@ -22,7 +22,7 @@ pub const KEY_COLUMNS: [&str; 6] =
     ["chatbot_id", "session_id", "anonymous_id", "user_id", "started_at", "ended_at"];
 
 /// Encodes the first sessions as a row group. Returns their number and their columns. All sessions
-/// are encoded, unless their distinct texts exceed [`GROUP_TEXT_BYTES`].
+/// are encoded, unless their distinct strings exceed [`GROUP_TEXT_BYTES`].
 ///
 /// A single pass fills all columns, since the values of one session are close together in memory.
 ///
@@ -142,7 +142,7 @@ const FLAGS: [(&str, SessionValue<bool>); 3] = [
     ("completed_pre_chat_form", |s| s.count("pre_chat_form_submitted") > 0),
 ];
 
-/// The JSON texts of the columns `event_counts` and `merge_state`, concatenated.
+/// The JSON strings of the columns `event_counts` and `merge_state`, concatenated.
 struct JsonTexts {
     text: String,
     /// For each row, the end of its counts and the end of its state. The state follows the counts.
@@ -150,7 +150,7 @@ struct JsonTexts {
 }
 
 impl JsonTexts {
-    /// Serializes the texts of as many sessions as a row group can hold.
+    /// Serializes the strings of as many sessions as a row group can hold.
     fn new(sessions: &[&SessionSummary<'_>]) -> Result<JsonTexts> {
         let mut texts = JsonTexts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
         for session in sessions {
@@ -263,7 +263,7 @@ impl<'a> SessionKeys<'a> {
     }
 }
 
-/// Reads the sessions of a frame. Summaries borrow their texts from the frame.
+/// Reads the sessions of a frame. Summaries borrow their strings from the frame.
 pub struct SessionReader<'a> {
     keys: SessionKeys<'a>,
     first_ids: &'a Texts,
@@ -375,7 +375,7 @@ impl<'a> SessionReader<'a> {
     }
 }
 
-/// Reads the sessions of a frame with all columns. Summaries borrow their texts from the frame.
+/// Reads the sessions of a frame with all columns. Summaries borrow their strings from the frame.
 ///
 /// # Errors
 /// Fails if the frame lacks a column, or if a row cannot be parsed.

@@ -41,7 +41,7 @@ mod tests {
     use crate::time::Day;
 
     #[test]
-    fn times_of_sessions_are_their_bounds_and_of_days_midnight() {
+    fn session_times_are_bounds_and_day_times_are_midnight() {
         let mut sessions = FrameBuilder::new(Table::Sessions);
         for (start, end) in [(5, 6), (3, 9), (4, 4)] {
             sessions.row(&[("started_at", Cell::Time(start)), ("ended_at", Cell::Time(end))]);

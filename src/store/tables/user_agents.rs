@@ -13,7 +13,7 @@ pub(super) struct UserAgentReader<'a> {
     parts: [&'a Texts; 4],
     devices: &'a Texts,
     bots: &'a Bools,
-    /// The most recent user agent of each text. Most rows repeat a text.
+    /// The most recent user agent of each user agent string. Most rows repeat a string.
     cache: HashMap<&'a str, Arc<UserAgent>>,
 }
 
@@ -41,7 +41,7 @@ impl<'a> UserAgentReader<'a> {
         let device_type = DeviceType::from_name(self.devices.get(row).unwrap_or(""));
         let is_bot = self.bots.is_true(row);
         // Rows of one file can come from different versions of the rules, which derive other values
-        // from the same text.
+        // from the same user agent string.
         let is_same = |agent: &&Arc<UserAgent>| {
             let cached = [&agent.browser_name, &agent.browser_version, &agent.os_name, &agent.os_version];
             cached.map(|part| part.as_deref()) == parts
