@@ -1,8 +1,8 @@
 //! Serializes events, to pass them from one task to another.
 //!
 //! The bytes contain everything that a row of `events` and a session summary need, except the
-//! parsed user agent, which is derived again from its text. Both tasks run the same program, so the
-//! format has no version.
+//! parsed user agent, which is derived again from the user agent string. Both tasks run the same
+//! program, so the format has no version.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::event::{Block, Channel, Event, EventRow, KeyKind, NO_AGENT, TextField, TextId};
 use crate::store::frame::take;
 
-/// The number of texts: the text fields and `triggered_by`, in the order of the bits of the mask.
+/// The number of string fields: the text fields and `triggered_by`, in the order of the bits of the
+/// mask.
 const TEXTS: usize = TextField::COUNT + 1;
 
 /// Appends an event to bytes.
@@ -42,7 +43,7 @@ pub fn session_key(mut bytes: &[u8]) -> Result<u128> {
     take(&mut bytes).map(u128::from_le_bytes).ok_or_else(damaged)
 }
 
-/// Decodes events into a block. Equal texts of adjacent events are stored once.
+/// Decodes events into a block. Equal strings of adjacent events are stored once.
 #[derive(Default)]
 pub struct EventDecoder {
     block: Block,
@@ -64,7 +65,7 @@ impl EventDecoder {
     /// Adds an encoded event.
     ///
     /// # Errors
-    /// Fails if the bytes are damaged, or if the texts exceed 4 GiB.
+    /// Fails if the bytes are damaged, or if the strings exceed 4 GiB.
     pub fn push(&mut self, bytes: &[u8], enricher: &Enricher) -> Result<()> {
         let row = self.decode(bytes, enricher).ok_or_else(damaged)?;
         self.block.rows.push(row);
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!((received.row.response_us, received.row.has_own_id), (1500, true));
         assert_eq!(received.row.time - opened.row.time, 500_000);
         assert_eq!(session_key(&bytes[1]).unwrap(), received.row.key);
-        // Equal texts are stored once, and the user agent is classified once.
+        // Equal strings are stored once, and the user agent is classified once.
         assert_eq!(opened.row.get(TextField::ChatbotId), received.row.get(TextField::ChatbotId));
         assert_eq!((block.agents.len(), block.agents[0].user_agent.as_str()), (1, "curl/8.0"));
         assert_eq!(decoder.take_block().rows.len(), 0);

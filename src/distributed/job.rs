@@ -300,8 +300,8 @@ impl Job {
         Ok(true)
     }
 
-    /// Returns the registry of ingested files with the input files, and whether more than names and
-    /// statuses has changed.
+    /// Returns the source registry with the input files added, and whether anything besides names
+    /// and statuses has changed.
     fn sources(&mut self) -> Result<(SourceRegistry, bool)> {
         let mut registry = SourceRegistry::load(&self.writer.snapshot()?)?;
         let mut has_new_sources = false;

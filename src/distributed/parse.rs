@@ -50,7 +50,7 @@ pub struct ParseReport {
     pub hours: BTreeSet<i64>,
     /// The outcome of the file: read, or the reason why it was not.
     pub outcome: FileOutcome,
-    /// The entry for the registry of ingested files.
+    /// The entry for the source registry.
     pub update: Option<Box<SourceUpdate>>,
 }
 
@@ -74,7 +74,7 @@ pub struct ParseTask {
     is_ended: bool,
 }
 
-/// What the registry of ingested files records about the file.
+/// The facts about the file that the source registry records.
 struct SourceState {
     /// The open file, if it can be recorded.
     handle: Option<File>,
@@ -189,7 +189,7 @@ impl ParseTask {
         Ok(Opened::Reader(Box::new(reader)))
     }
 
-    /// Returns the entry of the file for the registry of ingested files.
+    /// Returns the entry of the file for the source registry.
     fn source_update(&self) -> Result<Option<Box<SourceUpdate>>> {
         let SourceState { handle, status, position, all_have_ids, has_future_lines } = &self.source;
         let (Some(handle), Some(reader)) = (handle, &self.reader) else { return Ok(None) };
@@ -278,7 +278,7 @@ impl ParseTask {
 
 /// A file that was opened.
 enum Opened {
-    /// It is unchanged. Holds the new entry for the registry of ingested files, if it differs.
+    /// It is unchanged. Holds the new entry for the source registry, if it differs.
     Unchanged(Option<Box<SourceUpdate>>),
     /// It is to be read.
     Reader(Box<RecordReader>),

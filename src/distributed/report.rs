@@ -59,8 +59,8 @@ impl ReportContext {
         Ok(ReportContext { settings: parse(json.as_bytes())? })
     }
 
-    /// Computes the results of a file. Rows of the kind [`kind::REPORT`] are results, and the
-    /// others are entries of visitors, whose key is their shard.
+    /// Computes the results of a file. Rows of the kind [`kind::REPORT`] are results. All other
+    /// rows are visitor entries, and the key of such a row is its shard.
     ///
     /// # Errors
     /// Fails if the file cannot be read or is damaged.

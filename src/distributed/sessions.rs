@@ -26,7 +26,7 @@ use crate::time::{Day, Micros};
 /// Memory of the events of one batch, in bytes.
 const BATCH_BYTES: usize = 192 << 20;
 
-/// Changes of the tables by the events of a partition. The files are in `staging/`.
+/// The changes that the events of a partition make to the tables. The files are in `staging/`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SessionsReport {
     /// New files.

@@ -67,9 +67,9 @@ pub struct TaskContext {
     pub parse_options: ParseOptions,
     /// The formats that a file can have.
     pub formats: Formats,
-    /// The pruned days and the forgotten people.
+    /// The pruned days and the forgotten identifiers.
     pub ledger: Ledger,
-    /// Finds the events of forgotten people.
+    /// Finds the events that contain forgotten identifiers.
     pub suppression: Option<Suppression>,
     /// The keys of events.
     pub event_keys: EventKeys,
