@@ -175,8 +175,8 @@ impl ReportKind {
         self != ReportKind::Sessions
     }
 
-    /// Returns whether the report computes its own comparison. All other reports are compared with
-    /// their answer for the previous period.
+    /// Returns whether the report computes the comparison itself. The answers of all other reports
+    /// are compared with their answers for the previous period.
     fn compares_itself(self) -> bool {
         !matches!(
             self,

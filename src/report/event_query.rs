@@ -1,8 +1,8 @@
 //! Event queries for `wa events`: by name, category, session, visitor and conditions, oldest or
 //! newest first.
 //!
-//! The window applies to the events' own times, not to the days of their sessions. A few dates are
-//! read at a time. The columns that decide which events match are read first, so a date without
+//! The window applies to the times of the events, not to the days of their sessions. A few dates
+//! are read at a time. The columns that decide which events match are read first, so a date without
 //! matches costs only these columns. With a limit, only the listed rows are read with all columns.
 
 use std::borrow::Cow;
@@ -34,7 +34,7 @@ const COLUMNS_PER_READ: usize = 8;
 /// A query for events.
 #[derive(Clone, Debug)]
 pub struct EventQuery {
-    /// The days, by the events' own times.
+    /// The days on which the events happened.
     pub window: Window,
     /// The chatbots; empty for all of them.
     pub chatbots: Vec<String>,
@@ -401,7 +401,7 @@ impl<'a> EventSearch<'a> {
 
 fn positions(frame: &Frame, number: usize, rows: &[u32]) -> Result<Vec<EventPosition>> {
     let (times, ids) = (frame.ints("timestamp")?, frame.texts("id")?);
-    // Ids are UUIDs in canonical form, so their numbers sort like their texts.
+    // Ids are UUIDs in canonical form, which sort the same as numbers and as text.
     let id = |row: usize| ids.get(row).and_then(|id| uuid::Uuid::try_parse(id).ok()).unwrap_or_default();
     let position = |&row: &u32| {
         let (time, id) = (times.or_zero(row as usize), id(row as usize).as_u128());

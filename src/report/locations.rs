@@ -135,14 +135,14 @@ fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Lo
     Ok((body, bots))
 }
 
-/// Visits by country code and city.
+/// Counts by country code and city.
 type VisitsByCity = GroupCount<(String, String), Visits>;
 
 fn count_file(frame: &Frame, query: &Query) -> Result<(VisitsByCity, u64)> {
     let selected = query.select(frame)?;
     let (countries, cities) = (frame.texts("country_code")?, frame.texts("city")?);
     let had_conversation = frame.bools("had_conversation")?;
-    // Visits by the tokens of country and city, with the index of the first row that has both
+    // Counts by the tokens of country and city, with the index of the first row that has both
     // tokens.
     let mut by_tokens: HashMap<(Option<u128>, Option<u128>), (usize, Visits)> = HashMap::new();
     for &row in &selected.rows {

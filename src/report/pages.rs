@@ -75,7 +75,7 @@ pub(crate) fn pages(
     })
 }
 
-/// Counts the visits of each page, most sessions first, and the bot sessions.
+/// Counts the sessions and conversations of each page, most sessions first, and the bot sessions.
 fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<(String, Visits)>, u64)> {
     let columns = query.columns(&["landing_page", "had_conversation"]);
     let days = Some(query.window.range());

@@ -107,7 +107,7 @@ impl SessionsQuery {
 /// The columns by which a visitor is looked up. Lists of sessions show them.
 const VISITOR_COLUMNS: [&str; 4] = ["anonymous_id", "user_id", "user_email", "user_name"];
 
-/// Returns whether a text can be the beginning of the `id` of a row, a UUID.
+/// Returns whether a string can be the beginning of the `id` of a row, a UUID.
 fn is_row_id_prefix(text: &str) -> bool {
     text.len() >= ROW_ID_PREFIX && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
@@ -123,7 +123,7 @@ struct IdFilter<'a> {
 }
 
 impl<'a> IdFilter<'a> {
-    /// Returns a filter. `is_equal` compares the text of a column with the id.
+    /// Returns a filter. `is_equal` compares the value of a column with the id.
     fn new(
         frame: &'a Frame,
         id: Option<&'a str>,

@@ -14,7 +14,8 @@ pub struct BrokenDown {
     pub by: Vec<String>,
     /// The groups, most sessions first; the last one can combine all other values.
     pub groups: Vec<BrokenDownGroup>,
-    /// Whether a session can be in several groups. The groups then add up to more than the total.
+    /// Whether a session can be in several groups. The groups can then add up to more than the
+    /// total.
     pub overlap: bool,
 }
 

@@ -26,7 +26,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Returns the difference in the metric's own unit; for a percentage, in percentage points.
+    /// Returns the difference, in the unit of the metric; for a percentage, in percentage points.
     pub fn difference(self) -> Metric {
         let value = self.current.zip(self.previous).map(|(now, before)| now.saturating_sub(before));
         Metric { unit: self.unit, value }

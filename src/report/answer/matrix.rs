@@ -25,7 +25,7 @@ pub struct Matrix {
 /// A row of a matrix.
 #[derive(Clone, Debug)]
 pub struct MatrixRow {
-    /// The texts that name the row.
+    /// The labels that name the row.
     pub names: Vec<String>,
     /// The cells; `None` where the metric is undefined.
     pub cells: Vec<Option<MatrixCell>>,

@@ -1,8 +1,8 @@
 //! Answers: the common form of every report's result.
 //!
-//! A [`Report`] consists of a [`ReportHead`] (scope: chatbots, days, bot sessions), a body of the
-//! report's own type, notes and, on request, a [`Comparison`] with the previous period. Renderers
-//! access it as an [`Answer`]: groups of rows, without the body's type.
+//! A [`Report`] consists of a [`ReportHead`] (scope: chatbots, days, bot sessions), a body whose
+//! type is specific to the report, notes and, on request, a [`Comparison`] with the previous
+//! period. Renderers access it as an [`Answer`]: groups of rows, without the body's type.
 //!
 //! - [`rows`] declares rows of dimensions and metrics, and groups them for renderers;
 //! - [`broken_down`] holds the answers for each value of a field;

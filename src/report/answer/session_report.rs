@@ -34,7 +34,7 @@ pub(crate) fn build<B: ReportBody>(
     Ok(report)
 }
 
-/// Adds a comparison to an answer whose report does not compute its own. `count` computes the
+/// Adds a comparison to the answer of a report that does not compute one. `count` computes the
 /// answer of the previous period. `needs_events` is set if the report is computed from events.
 pub(crate) fn compare_with_previous(
     tables: &dyn Tables,

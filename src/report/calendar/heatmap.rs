@@ -51,7 +51,7 @@ pub struct HeatmapCell {
     pub messages: u64,
     /// The number of distinct visitors.
     pub visitors: Distinct,
-    /// Weekday and hour as texts.
+    /// Weekday and hour as strings.
     #[serde(skip)]
     names: [String; 2],
 }

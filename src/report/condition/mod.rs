@@ -188,7 +188,8 @@ fn split_target(target: &str) -> (Vec<String>, Part) {
     (path, part)
 }
 
-/// Returns whether a text is a number of digits with an optional sign and optional decimals.
+/// Returns whether a string is a decimal number: digits with an optional sign and optional
+/// decimals.
 fn is_plain_number(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, "0"));

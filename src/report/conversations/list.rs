@@ -73,7 +73,7 @@ impl Row for ListedConversation {
 }
 
 impl Serialize for ListedConversation {
-    /// Writes the texts, with null for unknown ones, and then the metrics.
+    /// Writes the dimensions, with null for unknown ones, and then the metrics.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (key, text) in Self::DIMENSIONS.iter().zip(&self.texts) {
@@ -132,8 +132,7 @@ pub(super) fn read(
     Ok(RowList::complete(rows.collect()))
 }
 
-/// Orders conversations, newest first, then by id. Ids as numbers have the same order as their
-/// texts.
+/// Orders conversations, newest first, then by id. Ids have the same order as numbers and as text.
 fn compare(a: &(SessionFact, Exchange), b: &(SessionFact, Exchange)) -> Ordering {
     b.0.started.cmp(&a.0.started).then_with(|| a.0.id.cmp(&b.0.id))
 }

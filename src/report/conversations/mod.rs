@@ -163,7 +163,8 @@ impl ReportBody for Conversations {
 /// The options of `conversations`.
 #[derive(Clone, Debug, Default)]
 pub struct ConversationsOptions {
-    /// Whether the conversations are listed instead of counted.
+    /// Whether the conversations are listed. Tables and CSV then contain the list instead of the
+    /// figures; JSON contains both.
     pub lists: bool,
     /// The maximum number of listed conversations; `None` for all, 0 for an empty list.
     pub limit: Option<usize>,

@@ -5,9 +5,10 @@
 
 use crate::json;
 
-/// Calls `visit` with each name and count of an object. Any other text has no counts.
+/// Calls `visit` with each name and count of an object. A string that is not such an object has no
+/// counts.
 pub(crate) fn each_count(text: &str, mut visit: impl FnMut(&str, u64)) {
-    // All counts are collected first, because an invalid text must have none.
+    // All counts are collected first, because an invalid string must have none.
     let mut counts = Vec::with_capacity(16);
     let mut valid = true;
     let rest = json::lenient::each_member(text, |name, value| match count(value) {
@@ -17,7 +18,7 @@ pub(crate) fn each_count(text: &str, mut visit: impl FnMut(&str, u64)) {
     if !valid || rest.is_none_or(|rest| !rest.trim_ascii().is_empty()) {
         return;
     }
-    // One search in the whole text is faster than one per name.
+    // One search in the whole string is faster than one per name.
     let escaped = memchr::memchr(b'\\', text.as_bytes()).is_some();
     for (name, count) in counts {
         if escaped { visit(&json::unescape(name), count) } else { visit(name, count) }

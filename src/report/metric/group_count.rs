@@ -1,7 +1,7 @@
-//! Counts of rows by the text of a column.
+//! Counts of rows by the value of a text column.
 //!
-//! Rows are counted by the token of their text, so that each text is hashed and copied once for all
-//! rows that share it.
+//! Rows are counted by the token of their value, so that each string is hashed and copied once for
+//! all rows that share it.
 
 use std::hash::Hash;
 
@@ -73,14 +73,14 @@ const CACHED_TOKENS: usize = 256;
 
 /// Counts the selected rows of a column by token. `count` returns the count of a row.
 ///
-/// A text may occur more than once in the result if the file stores it without a dictionary.
+/// A string may occur more than once in the result if the file stores it without a dictionary.
 pub(crate) fn count_by_token<'a, C: Count>(
     column: &'a Texts,
     rows: &[u32],
     mut count: impl FnMut(usize) -> C,
 ) -> Vec<(Option<&'a str>, C)> {
     // The counts are in a vector, and a map finds the index of a token's count. For columns with
-    // few distinct texts, the small cache before the map is sufficient.
+    // few distinct strings, the small cache before the map is sufficient.
     let mut counts: Vec<(Option<&str>, C)> = Vec::new();
     let mut indexes: TokenMap<usize> = TokenMap::default();
     let mut cache: Vec<(u128, usize)> = vec![(NULL_TOKEN, usize::MAX); CACHED_TOKENS];
@@ -109,8 +109,8 @@ pub(crate) fn count_by_token<'a, C: Count>(
     counts
 }
 
-/// Counts the selected rows of a column by text. Null values are counted under the text that the
-/// parameter `null` names. `count` returns the count of a row.
+/// Counts the selected rows of a column by value. Nulls are counted under the label that `null`
+/// contains. `count` returns the count of a row.
 pub(crate) fn count_by_text<C: Count>(
     column: &Texts,
     rows: &[u32],

@@ -13,7 +13,7 @@ use crate::report::query::{Query, SelectedRows};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 
-/// The stored bit of a visitor that is known only by a session key.
+/// The number of bits of an entry's value: one bit marks a visitor known only by a session key.
 pub(super) const BITS: u32 = 1;
 
 /// The minimum number of sessions that are counted in several threads.

@@ -30,8 +30,8 @@ const ROW_BYTES: usize = 64 << 20;
 enum FrameRows {
     /// All rows.
     All,
-    /// A number of rows from the first on. A file has the sessions and statistics of a chatbot in
-    /// adjacent rows.
+    /// The first row, and the number of rows. A file has the sessions and statistics of a chatbot
+    /// in adjacent rows.
     Adjacent(u32, u32),
     /// Rows in ascending order.
     Listed(Vec<u32>),
@@ -125,7 +125,7 @@ impl PartitionedRows {
 fn partition(frame: &Frame) -> Result<Vec<(&str, Vec<u32>)>> {
     let ids = frame.texts("chatbot_id")?;
     let mut parts: Vec<(&str, Vec<u32>)> = Vec::new();
-    // Equal texts can have different tokens, so chatbots are looked up by name too.
+    // Equal strings can have different tokens, so chatbots are looked up by name too.
     let mut by_token: TokenMap<usize> = TokenMap::default();
     let mut by_name: HashMap<&str, usize> = HashMap::new();
     let mut last: Option<(u128, usize)> = None;

@@ -164,7 +164,7 @@ fn count_selected(tables: &dyn Tables, query: &Query, sessions: &mut HashMap<Str
     Ok(())
 }
 
-/// Counts rows by the text of a column.
+/// Counts rows by the value of a text column.
 fn count_by_text(column: &Texts, rows: &[u32], count: impl Fn(usize) -> u64) -> HashMap<String, u64> {
     let mut counts: HashMap<String, u64> = HashMap::new();
     for &row in rows {

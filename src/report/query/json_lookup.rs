@@ -1,6 +1,6 @@
-//! Values in JSON texts: properties of an event by name, and values at a path.
+//! Looks up values in serialized JSON: properties of an event by name, and values at a path.
 //!
-//! Neither search parses the whole text. The depth of nesting is not limited.
+//! Neither search parses the whole document. The depth of nesting is not limited.
 
 use memchr::memmem::Finder;
 
@@ -27,9 +27,8 @@ impl<const N: usize> Properties<N> {
         Properties { names, min_len: shortest + 6, finder: Finder::new(common.as_bytes()) }
     }
 
-    /// Returns the JSON texts of the values, in the order of the names. Only keys of the object
-    /// itself count, not those of nested objects. If a key occurs more than once, the last value is
-    /// returned.
+    /// Returns the values as JSON, in the order of the names. Only keys of the object itself count,
+    /// not those of nested objects. If a key occurs more than once, the last value is returned.
     pub fn find<'a>(&self, object: &'a str) -> [Option<&'a str>; N] {
         let bytes = object.as_bytes();
         if object.len() < self.min_len {
@@ -69,8 +68,8 @@ fn millis(value: &str) -> Option<Micros> {
     number_us(value)
 }
 
-/// Returns the JSON text of the value at a path of keys and list indexes, which count from 0. If a
-/// key occurs more than once, its last value is used.
+/// Returns the value at a path of keys and list indexes as JSON. Indexes count from 0. If a key
+/// occurs more than once, its last value is used.
 pub(crate) fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
     path.iter().try_fold(json.trim(), |value, step| {
         let mut found = None;

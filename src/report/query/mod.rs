@@ -12,8 +12,8 @@
 //! - [`selection`] restricts the tables to sessions that satisfy conditions or have a value of a
 //!   breakdown;
 //! - [`session_keys`] hashes the keys that link events to sessions and visitors;
-//! - [`view_cache`] caches values that are computed from repeated texts; [`json_lookup`] finds
-//!   values in JSON texts.
+//! - [`view_cache`] caches values that are computed from repeated strings; [`json_lookup`] finds
+//!   values in serialized JSON.
 
 pub(crate) mod by_chatbot;
 pub mod chatbots;

@@ -17,13 +17,13 @@ pub(crate) enum Operator {
     Greater,
     /// `>=`.
     GreaterOrEqual,
-    /// `~`: the text contains another text.
+    /// `~`: a string contains another one.
     Contains,
-    /// `!~`: the text does not contain another text.
+    /// `!~`: a string does not contain another one.
     NotContains,
 }
 
-/// The operators. Each comes before its own prefixes, such as `<=` before `<`.
+/// The operators. An operator comes before those that are prefixes of it, such as `<=` before `<`.
 const OPERATORS: [(&str, Operator); 9] = [
     ("!=", Operator::NotEqual),
     ("<=", Operator::LessOrEqual),
@@ -46,7 +46,7 @@ impl Operator {
         })
     }
 
-    /// Returns the operator at the start of a text, and the text after it.
+    /// Returns the operator at the start of a string, and the rest of the string.
     pub fn strip(text: &str) -> Option<(Operator, &str)> {
         let strip = |(symbol, operator): &(&str, Operator)| Some((*operator, text.strip_prefix(symbol)?));
         OPERATORS.iter().find_map(strip)

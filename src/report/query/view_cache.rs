@@ -1,8 +1,8 @@
-//! Caches of values by the token of a text.
+//! Caches of values by the token of a string.
 //!
-//! Data files store repeated texts once, in a dictionary. Rows of equal texts then have equal
-//! [tokens](crate::store::frame::Texts::token), so that the value of a text is computed once for
-//! many rows and the text itself is never hashed.
+//! Data files store repeated strings once, in a dictionary. Rows with equal strings then have equal
+//! [tokens](crate::store::frame::Texts::token), so that the value of a string is computed once for
+//! many rows and the string itself is never hashed.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 /// Values by token.
 pub(crate) type TokenMap<V> = HashMap<u128, V, TokenHashBuilder>;
 
-/// The token of null, which no text has: its length field exceeds the length of any text.
+/// The token of null. No string has it: its length field exceeds the length of any string.
 pub(crate) const NULL_TOKEN: u128 = u128::MAX;
 
 /// Mixes the bits of a token. The tokens of a dictionary differ in only a few bits. The upper bits

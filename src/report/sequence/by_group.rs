@@ -1,7 +1,7 @@
 //! Sequences of the sessions of each group of a breakdown.
 //!
-//! A separate sum for each group would read the events once more for each. Here, each sequence is
-//! added to the sums of all groups of its session.
+//! Computing a separate sum for each group would read the events once per group. Here, each
+//! sequence is added to the sums of all groups of its session.
 
 use rayon::prelude::*;
 

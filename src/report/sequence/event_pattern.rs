@@ -110,7 +110,7 @@ fn invalid(text: &str) -> Error {
         .hint("write it as 'message_sent' or 'page_viewed where page_url~/pricing'")
 }
 
-/// Returns whether a text matches a pattern in which `*` stands for any characters.
+/// Returns whether a string matches a pattern in which `*` stands for any characters.
 fn matches_wildcards(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };

@@ -41,14 +41,15 @@ pub struct Cohort {
     pub cohort: String,
     /// The number of visitors.
     pub visitors: u64,
-    /// The periods from the cohort's own to the last one of the window.
+    /// The periods from the one in which the visitors were first seen to the last one of the
+    /// window.
     pub periods: Vec<RetentionCell>,
 }
 
 /// A period of a cohort.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RetentionCell {
-    /// The number of periods after the cohort's own period, which is 0.
+    /// The number of periods since the visitors were first seen; 0 for that period itself.
     pub period: usize,
     /// The number of visitors that came back.
     pub visitors: u64,
@@ -61,7 +62,7 @@ pub struct RetentionCell {
 /// The mean over the cohorts whose period is complete, weighted by their visitors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MeanCell {
-    /// The number of periods after the cohort's own period.
+    /// The number of periods since the visitors were first seen.
     pub period: usize,
     /// The number of visitors of these cohorts.
     pub visitors: u64,
@@ -96,7 +97,7 @@ rows! {
     /// The mean of a period as a row of a comparison.
     MeanRow {
         dimensions {
-            /// The number of periods after the cohort's own period.
+            /// The number of periods since the visitors were first seen.
             period = "period",
         }
         metrics {

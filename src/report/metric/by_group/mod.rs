@@ -19,10 +19,11 @@ use crate::report::query::selection::{ClassifiedSessions, FrameClasses};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 
-/// The number of groups from which on they are not counted together. The entry of a visitor has the
-/// number of the group in place of some bits of the hash.
+/// Fewer groups than this are counted together. In the entry of a visitor, the number of the group
+/// takes the place of some bits of the hash.
 pub(crate) const MAX_GROUPS: usize = 256;
-/// The stored bits of a group and of the mark of visitors that are known only by a session key.
+/// The number of bits of an entry's value: the group, and a mark of visitors known only by a
+/// session key.
 const BITS: u32 = MAX_GROUPS.ilog2() + unique_visitors::BITS;
 
 /// Returns the sums of each group. The classes of the sessions are the numbers of the groups.

@@ -51,7 +51,7 @@ impl Condition {
         positive != self.operator.is_negative()
     }
 
-    /// Returns whether a text satisfies the condition. A negative operator is replaced by its
+    /// Returns whether a string satisfies the condition. A negative operator is replaced by its
     /// opposite.
     fn accepts_text(&self, text: &str) -> bool {
         let numbers = !self.field.is_id();
@@ -66,7 +66,7 @@ impl Condition {
         }
     }
 
-    /// Returns whether a value is empty and the text is the field's text for missing values.
+    /// Returns whether a value is empty and the string is the field's label for missing values.
     fn is_null_text(&self, value: &Value, text: &str) -> bool {
         value.is_empty() && self.field.null_text() == Some(text)
     }
@@ -105,7 +105,7 @@ pub(crate) struct BoundCondition<'a> {
     condition: &'a Condition,
     reader: FieldReader<'a>,
     comparison: Comparison,
-    /// Results by the token of the text.
+    /// Results by the token of the string.
     cache: ViewCache<bool>,
 }
 
@@ -135,7 +135,7 @@ impl BoundCondition<'_> {
     }
 }
 
-/// Compares two texts, as numbers if both are numbers.
+/// Compares two strings, as numbers if both are numbers.
 pub(super) fn compare(text: &str, value: &str, numbers: bool) -> Ordering {
     let parsed = || DecimalText::parse(text).zip(DecimalText::parse(value));
     let numbers = if numbers { parsed() } else { None };

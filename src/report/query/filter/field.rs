@@ -140,7 +140,7 @@ impl Field {
         self.column.kind == ColumnType::Uuid || (self.path.is_empty() && self.column.name.ends_with("_id"))
     }
 
-    /// Returns the text that stands for a missing value, as in the reports `sources` and `events`.
+    /// Returns the label of a missing value, as in the reports `sources` and `events`.
     pub(crate) fn null_text(&self) -> Option<&'static str> {
         match (self.table, self.column.name, self.path.len()) {
             (Table::Sessions, "channel", 0) => Some("Direct"),

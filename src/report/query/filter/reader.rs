@@ -15,7 +15,7 @@ use crate::time::format_utc;
 pub(crate) struct FieldReader<'a> {
     path: &'a [String],
     cells: Cells,
-    /// Finds the last key of the path in a JSON text.
+    /// Finds the last key of the path in serialized JSON.
     key: Option<Finder<'a>>,
     null_text: Option<&'static str>,
 }
@@ -41,8 +41,8 @@ impl<'a> FieldReader<'a> {
         self.cells.get(row)
     }
 
-    /// Returns the token of a row's text; `None` for missing values and for columns without texts.
-    /// Rows with equal tokens have equal values.
+    /// Returns the token of a row's string; `None` for missing values and for columns without
+    /// strings. Rows with equal tokens have equal values.
     pub fn token(&self, row: usize) -> Option<u128> {
         match &self.cells {
             Cells::Text(texts) | Cells::Json(texts) => texts.token(row),

@@ -68,7 +68,7 @@ fn no_operator(text: &str, follows_and: bool) -> Error {
     }
 }
 
-/// Parses a field at the start of a text. Returns its keys and the text after it.
+/// Parses a field at the start of a string. Returns its keys and the rest of the string.
 fn field(text: &str) -> Result<(Vec<String>, &str)> {
     let mut keys = Vec::new();
     let mut rest = text.trim_start();
@@ -133,7 +133,7 @@ fn values(text: &str) -> Result<(Vec<WrittenValue>, Option<&str>)> {
     }
 }
 
-/// Parses a text in double quotes. Returns it and the text after the closing quote.
+/// Parses a string in double quotes. Returns it and the text after the closing quote.
 fn quoted(text: &str) -> Result<(String, &str)> {
     let mut content = String::new();
     let mut letters = text.char_indices().skip(1).peekable();

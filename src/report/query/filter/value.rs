@@ -17,7 +17,7 @@ use crate::time::{Day, Micros, SECOND, Zone, parse_human, parse_human_in};
 pub(super) struct Value {
     text: String,
     lowercase: String,
-    /// The texts between the wildcards of a pattern.
+    /// The parts of a pattern between its wildcards.
     pattern: Option<Vec<String>>,
 }
 
@@ -45,13 +45,13 @@ impl Value {
         self.text.is_empty()
     }
 
-    /// Returns whether a text contains the value, ignoring case.
+    /// Returns whether a string contains the value, ignoring case.
     pub fn is_contained_in(&self, text: &str) -> bool {
         text.contains(&self.text) || text.to_lowercase().contains(&self.lowercase)
     }
 
-    /// Returns whether a text equals the value or matches the pattern. With `numbers`, two numbers
-    /// compare by value.
+    /// Returns whether a string equals the value or matches the pattern. With `numbers`, two
+    /// numbers compare by value.
     pub fn equals(&self, text: &str, numbers: bool) -> bool {
         match &self.pattern {
             Some(parts) => matches_pattern(text, parts),
@@ -59,7 +59,7 @@ impl Value {
         }
     }
 
-    /// Compares a text with the value.
+    /// Compares a string with the value.
     pub fn order_of(&self, text: &str, numbers: bool) -> Ordering {
         compare(text, &self.text, numbers)
     }
@@ -106,8 +106,8 @@ impl TimeRange {
     }
 }
 
-/// Converts a duration with a unit to a number in the field's unit; `None` if the field or the text
-/// is not a duration.
+/// Converts a duration with a unit to a number in the field's unit; `None` if the field or the
+/// string is not a duration.
 fn duration(text: &str, field: &Field) -> Option<String> {
     let name = field.path().last().map_or(field.column().name, String::as_str);
     let per_unit = match () {
@@ -140,7 +140,7 @@ fn check_type(text: &str, field: &Field) -> Result<()> {
     }
 }
 
-/// Returns whether a text consists of the parts of a pattern, with any text between them.
+/// Returns whether a string consists of the parts of a pattern, with any text between them.
 fn matches_pattern(text: &str, parts: &[String]) -> bool {
     let Some((first, rest)) = parts.split_first() else { return text.is_empty() };
     let Some((last, middle)) = rest.split_last() else { return text == first };

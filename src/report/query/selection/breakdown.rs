@@ -19,9 +19,9 @@ use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::Day;
 
-/// The text for missing values.
+/// The label of missing values.
 pub(crate) const UNKNOWN: &str = "unknown";
-/// The text for all values that are not listed.
+/// The label of all values that are not listed.
 pub(crate) const OTHER: &str = "(other)";
 
 /// The fields of a breakdown.
@@ -169,7 +169,7 @@ impl<'b> RowsByClass<'b> {
             let of_event = fields.map(|(fields, value)| fields.values.get(value)).unwrap_or_default();
             let values = breakdown.join(reader.texts(of_session), &of_event);
             let class = breakdown.classes.intern(values);
-            // A logged text `unknown` is in the class of missing values.
+            // The logged value `unknown` is in the class of missing values.
             *by_class.entry(class).or_insert_with(|| {
                 rows.push((class, Vec::new()));
                 rows.len() - 1
@@ -299,7 +299,7 @@ impl<'a> ValueReader<'a> {
             }
         };
         if let Some((_, any)) = self.texts.get_mut(number as usize) {
-            // A logged text `unknown` is a value, too.
+            // The logged value `unknown` counts as a value too.
             *any |= has_any;
         }
         if let Some(cache) = &mut self.by_tokens {
@@ -320,8 +320,8 @@ impl<'a> ValueReader<'a> {
 /// The number of slots of a [`TokensCache`].
 const SLOTS: usize = 512;
 
-/// A direct-mapped cache of numbers by two tokens. Most texts of properties differ, so a map of all
-/// tokens would be large, and slower than reading the values again.
+/// A direct-mapped cache of numbers by two tokens. Most `properties` strings differ, so a map of
+/// all tokens would be large, and slower than reading the values again.
 struct TokensCache(Vec<Option<([u128; 2], u32)>>);
 
 impl TokensCache {
