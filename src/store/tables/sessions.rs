@@ -142,7 +142,7 @@ const FLAGS: [(&str, SessionValue<bool>); 3] = [
     ("completed_pre_chat_form", |s| s.count("pre_chat_form_submitted") > 0),
 ];
 
-/// The JSON strings of the columns `event_counts` and `merge_state`, concatenated.
+/// The JSON of the columns `event_counts` and `merge_state`, concatenated.
 struct JsonTexts {
     text: String,
     /// For each row, the end of its counts and the end of its state. The state follows the counts.
@@ -150,7 +150,7 @@ struct JsonTexts {
 }
 
 impl JsonTexts {
-    /// Serializes the strings of as many sessions as a row group can hold.
+    /// Serializes the columns of as many sessions as a row group can hold.
     fn new(sessions: &[&SessionSummary<'_>]) -> Result<JsonTexts> {
         let mut texts = JsonTexts { text: String::new(), ends: Vec::with_capacity(sessions.len()) };
         for session in sessions {
