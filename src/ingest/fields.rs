@@ -143,7 +143,7 @@ impl Field {
         Field::from_word(u128::from_le_bytes(bytes))
     }
 
-    /// Returns the field and the spelling of a key without escapes that is part of a longer text.
+    /// Returns the field and the spelling of a key without escapes that is part of a longer string.
     #[inline]
     pub fn from_key_at(text: &[u8], start: usize, len: usize) -> Option<(Field, Spelling)> {
         // One load of 16 bytes and a mask instead of a loop over the key.

@@ -15,13 +15,13 @@ pub const CALENDAR: std::ops::Range<Micros> = -62_135_596_800 * SECOND..253_402_
 const SECONDS_BELOW: u64 = 100_000_000_000;
 /// Numbers from [`SECONDS_BELOW`] up to this limit count milliseconds, larger ones microseconds.
 const MILLIS_BELOW: u64 = 100_000_000_000_000;
-/// The longest text or number that is parsed, in bytes. It must be bounded, since the times of an
+/// The longest string or number that is parsed, in bytes. It must be bounded, since the times of an
 /// envelope are parsed once per event.
 const LIMIT: usize = 64;
 
 /// Parses `YYYY-MM-DD`, `T` or a space, `HH:MM:SS`, an optional fraction, and an optional offset
 /// (`Z`, `±HH:MM`, `±HHMM`, `±HH`). The default offset is UTC. `T` and `Z` may be lower case.
-/// Returns `None` for any other text.
+/// Returns `None` for any other string.
 ///
 /// Digits after microseconds are truncated. Second 60 is allowed after 23:59:59 UTC, where leap
 /// seconds occur, and means the following second.
@@ -54,7 +54,7 @@ pub fn from_text(text: &[u8]) -> Option<Micros> {
     Some((minutes * 60 + i64::from(second)) * SECOND + fraction)
 }
 
-/// Returns whether a text that [`from_text`] parses has an offset.
+/// Returns whether a string that [`from_text`] parses has an offset.
 #[inline]
 pub fn has_offset(text: &str) -> bool {
     if matches!(text.as_bytes().last(), Some(b'Z' | b'z')) {

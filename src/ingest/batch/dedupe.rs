@@ -22,13 +22,13 @@ use crate::time::Micros;
 pub struct Duplicates {
     /// Whether each event of the batch is a duplicate.
     pub is_duplicate: Vec<bool>,
-    /// Number of duplicates with another time or name than the event with their id: defects of the
-    /// log.
+    /// Number of duplicates whose time or name differs from that of the event with the same id,
+    /// which is a defect of the log.
     pub id_conflicts: u64,
 }
 
-/// Finds the duplicates among the events of a batch for which `to_store` returns true. The caller
-/// must store the events that are not duplicates, because `stored_ids` records them as stored.
+/// Finds duplicates among the events of a batch for which `to_store` returns true. The caller must
+/// store the events that are not duplicates, because `stored_ids` records them as stored.
 ///
 /// If several events of the batch have the same id, the earliest is stored.
 ///

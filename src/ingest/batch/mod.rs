@@ -324,7 +324,7 @@ fn collect_ids<'a>(events: &[Event<'a>], ids: &mut Vec<(u128, IdSeen<'a>)>) {
         let mut before: Option<Event<'a>> = None;
         let mut latest = None;
         for event in events {
-            // In one block, equal text ids mean equal texts, so the texts need not be compared.
+            // In one block, equal text ids mean equal strings, so the strings need not be compared.
             let text = event.row.text[field as usize];
             let same = before.is_some_and(|before| {
                 std::ptr::eq(before.block, event.block) && before.row.text[field as usize] == text

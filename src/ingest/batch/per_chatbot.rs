@@ -7,7 +7,7 @@ use crate::prehashed::PreHashed;
 
 /// Values by chatbot, for events that alternate between a few chatbots.
 ///
-/// A chatbot is identified by the address of its block and its text id, so that the text is not
+/// A chatbot is identified by the address of its block and its text id, so that its name is not
 /// read again. The blocks of the events must therefore not move while the cache is in use.
 #[derive(Debug)]
 pub struct PerChatbot<V>(HashMap<u128, V, PreHashed>);

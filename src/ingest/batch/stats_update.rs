@@ -2,8 +2,9 @@
 //!
 //! The statistics of a day are computed from all its sessions, and list every campaign source of
 //! the day. If each of n batches of one day updated them, the time would grow with n². A commit
-//! therefore waits until its batches have a quarter of the sessions and rows that an update would
-//! read and write. A batch of an ordinary log has more than that, and is committed at once.
+//! therefore waits until the number of sessions that its batches have changed is at least a quarter
+//! of the number of sessions and rows that the last update read. A batch of an ordinary log changes
+//! more than that, and is committed at once.
 
 use super::{TableChanges, WriteContext};
 use crate::error::Result;
@@ -12,8 +13,8 @@ use crate::store::transaction::Transaction;
 use crate::store::update;
 use crate::store::update::pruned_days::PrunedDays;
 
-/// Divisor of the number of sessions and rows that the last update read. An update is due when at
-/// least that many sessions have changed.
+/// Divisor of the number of sessions and rows that the last update read. An update is due when the
+/// changed sessions are at least this fraction (1/`DUE_PART`) of that number.
 const DUE_PART: u64 = 4;
 
 /// The changes of the batches since daily statistics were last updated.

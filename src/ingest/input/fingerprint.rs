@@ -103,7 +103,7 @@ pub fn hashed_length(hash: &str) -> u64 {
     hash.split_once(':').and_then(|(len, _)| len.parse().ok()).unwrap_or(0)
 }
 
-/// Returns a text that sorts after all hashes that cover `len` bytes.
+/// Returns a string that sorts after all hashes that cover `len` bytes.
 pub fn after_length(len: u64) -> String {
     format!("{len};")
 }

@@ -1,8 +1,9 @@
 //! Input: finds the log files and reads them in blocks of whole lines.
 //!
 //! - [`discovery`] expands paths, folders and globs to files.
-//! - [`sources`] opens the files. It asks [`source_registry`] whether each is new, has grown, or
-//!   is unchanged, which recognizes files by [`file_status`], [`fingerprint`] and [`content_hash`].
+//! - [`sources`] opens the files. It asks [`source_registry`] whether each is new, has grown, or is
+//!   unchanged. The registry recognizes files by [`file_status`], [`fingerprint`] and
+//!   [`content_hash`].
 //! - [`blocks`] reads a file, through [`decompression`], in blocks of whole lines. It hashes
 //!   [`overlong`] lines without holding them in memory, and converts [`utf16`] to UTF-8.
 //! - [`not_a_log`] recognizes inputs that contain no lines of JSON.

@@ -1,7 +1,8 @@
 //! Recognizes inputs that contain no lines of JSON by their first bytes, so that the error can say
 //! what they are and how to read them.
 //!
-//! A text whose first line is invalid counts as a log, because its other lines can be valid.
+//! An input of text whose first line is invalid counts as a log, because its other lines can be
+//! valid.
 
 use memchr::{memchr, memchr_iter};
 

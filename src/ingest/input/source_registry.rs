@@ -1,4 +1,5 @@
-//! The registry of ingested files. It decides whether a file is skipped, resumed, or read in full.
+//! The source registry: the files that were ingested. It decides whether a file is skipped,
+//! resumed, or read in full.
 //!
 //! The registry only saves time: events that are read again are duplicates. Invariants:
 //!
@@ -200,7 +201,7 @@ impl SourceFile {
     }
 }
 
-/// Returns the text of a content hash.
+/// Formats a content hash in hexadecimal.
 fn content_text(hash: u128) -> String {
     format!("{hash:032x}")
 }

@@ -1,4 +1,4 @@
-//! Compares input files with the registry of ingested files, and describes those that were read.
+//! Compares input files with the source registry, and creates the entries of those that were read.
 
 use std::fs::{File, Metadata};
 use std::path::Path;

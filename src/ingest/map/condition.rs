@@ -9,7 +9,7 @@ pub struct Condition {
     pub negated: bool,
     /// The pointer to the value.
     pub pointer: Pointer,
-    /// The text, number or boolean that the value must equal; `None` for any value that is not
+    /// The string, number or boolean that the value must equal; `None` for any value that is not
     /// null.
     pub equals: Option<Box<str>>,
 }

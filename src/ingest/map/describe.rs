@@ -26,7 +26,7 @@ pub struct Description {
     pub names: Vec<(String, String)>,
     /// Events and records that are ignored.
     pub ignored: Vec<String>,
-    /// Texts that are null in this map only.
+    /// Strings that are null in this map only.
     pub nulls: Vec<String>,
     /// Whether numeric times are local times as well.
     pub local_epoch: bool,

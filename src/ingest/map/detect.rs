@@ -137,7 +137,7 @@ impl<'c> Examination<'c> {
         }
     }
 
-    /// Examines a text of JSON values. Returns false if it is not JSON.
+    /// Examines JSON values. Returns false if the text is not JSON.
     pub fn json(&mut self, text: &str) -> bool {
         self.values.clear();
         let mut buffer = TextBuffer::new(text);
@@ -283,7 +283,7 @@ impl Candidates {
         self.most_conditions(native, |map| fits(map, buffer, values, root))
     }
 
-    /// Returns the map whose pattern matches a text.
+    /// Returns the map whose pattern matches a line of text.
     ///
     /// # Errors
     /// Returns [`Ambiguous`] if two maps match equally well.
@@ -334,8 +334,8 @@ fn fits(map: &Map, buffer: &mut TextBuffer<'_>, values: &mut Values, root: NodeI
     record.all_hold(&map.detect)
 }
 
-/// Returns the number of records in a text from which a map reads a named event or a list of
-/// events, and the number of all records.
+/// Returns the number of JSON records from which a map reads a named event or a list of events, and
+/// the number of all records.
 pub fn named_events(map: &Map, text: &str) -> (usize, usize) {
     let MapKind::Events(events) = &map.kind else { return (0, 0) };
     let name = events.columns.iter().find(|(field, _)| *field == Field::EventName);

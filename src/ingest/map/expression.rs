@@ -14,7 +14,7 @@ pub enum Expression {
     Place(FilteredPlace),
     /// `"=text"`: a constant.
     Constant(Box<str>),
-    /// `"{/a}.{/b}"`: concatenated texts.
+    /// `"{/a}.{/b}"`: a template of concatenated parts.
     Template(Vec<Part>),
     /// `[x, y]`: the first value that is not null.
     First(Vec<Expression>),
@@ -27,7 +27,7 @@ pub enum Expression {
     },
 }
 
-/// A pointer, and the filters that are applied to the text it refers to.
+/// A pointer, and the filters that are applied to the string it refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilteredPlace {
     /// The pointer.
@@ -39,9 +39,9 @@ pub struct FilteredPlace {
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// A fixed text.
+    /// A fixed string.
     Text(Box<str>),
-    /// The text at a pointer.
+    /// The string at a pointer.
     Place(FilteredPlace),
 }
 

@@ -12,7 +12,7 @@ pub const LIMIT: usize = 16 << 20;
 /// The names of the filters.
 pub const NAMES: [&str; 5] = ["lower", "strip", "urldecode", "base64", "gunzip"];
 
-/// A transformation of a text.
+/// A transformation of a string.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
     /// Lower case.
@@ -78,7 +78,7 @@ pub fn apply_all(filters: &[Filter], text: &str) -> Option<String> {
     }
     match String::from_utf8(bytes) {
         Ok(text) => Some(text),
-        // A percent-encoded text can contain any bytes.
+        // A percent-encoded string can contain any bytes.
         Err(e) if filters.last() == Some(&Filter::UrlDecode) => {
             Some(String::from_utf8_lossy(e.as_bytes()).into_owned())
         }

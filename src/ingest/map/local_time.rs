@@ -9,10 +9,10 @@ pub use crate::decimal::integer::is_number;
 use crate::ingest::timestamp::{self, has_offset};
 use crate::time::{Micros, Zone};
 
-/// The longest text that a pattern reads, in bytes.
+/// The longest string that a pattern reads, in bytes.
 const LONGEST_TEXT: usize = 64;
 
-/// Returns whether a text is a pattern of `strftime`.
+/// Returns whether a string is a pattern of `strftime`.
 pub fn is_pattern(pattern: &str) -> bool {
     pattern.contains('%') && StrftimeItems::new(pattern).all(|item| !matches!(item, Item::Error))
 }
@@ -27,7 +27,7 @@ pub struct TimeRules {
 }
 
 impl TimeRules {
-    /// Parses a text: a number, one of the forms of [`timestamp`], the form of access logs
+    /// Parses a string: a number, one of the forms of [`timestamp`], the form of access logs
     /// (`09/Nov/2026:10:00:00 +0100`), or the form of JavaScript (`Mon Nov 09 2026 10:00:00
     /// GMT+0100 (CET)`). The forms of [`timestamp`] can have a decimal comma and a zone name.
     pub fn text(self, text: &str) -> Option<Micros> {
@@ -79,7 +79,7 @@ impl TimeRules {
         Some(if self.local_epoch { self.zone.from_local(time) } else { time })
     }
 
-    /// Returns whether the native [`timestamp`] parser reads a text as the same time.
+    /// Returns whether the native [`timestamp`] parser reads a string as the same time.
     pub fn agrees_with_native(self, text: &str) -> bool {
         self.zone == Zone::UTC || (!is_number(text) && has_offset(text))
     }

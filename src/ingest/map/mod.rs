@@ -4,7 +4,7 @@
 //!
 //! - [`language`] reads and validates a map. Its parts are compiled once: [`pointer`],
 //!   [`expression`], [`condition`], [`filter`] and [`names`].
-//! - [`record`] evaluates expressions on a record; [`nulls`] lists the texts that are null.
+//! - [`record`] evaluates expressions on a record; [`nulls`] lists the strings that are null.
 //! - [`unwrap`] finds the values inside a record.
 //! - [`local_time`] reads the times of maps.
 //! - [`presets`] contains the built-in maps; [`detect`] decides which map reads a file.
@@ -91,7 +91,7 @@ pub struct Map {
     /// The conditions under which a record is ignored. Each element holds if all its conditions
     /// hold.
     pub ignore: Vec<Vec<Condition>>,
-    /// The texts that are null.
+    /// The strings that are null.
     pub nulls: Nulls,
     /// The time zone of times without an offset.
     pub timezone: Option<Zone>,
@@ -101,7 +101,7 @@ pub struct Map {
     pub local_epoch: bool,
     /// The pointers to the events or to the wrapped values; if empty, the record itself.
     pub unwrap: Vec<Place>,
-    /// How the parts of a split text are joined.
+    /// How the parts of split text are joined.
     pub join: Option<Join>,
     /// The kind of the map.
     pub kind: MapKind,

@@ -33,14 +33,14 @@ struct Pattern {
     head: Box<str>,
     /// The text after the last star.
     tail: Box<str>,
-    /// The texts between the stars.
+    /// The parts between the stars.
     middle: Vec<Finder<'static>>,
     /// The bytes that every matching name contains. Maps of access logs have dozens of patterns,
     /// and this set excludes most of them.
     bytes: ByteSet,
 }
 
-/// The set of the ASCII bytes of a text.
+/// The set of the ASCII bytes of a string.
 type ByteSet = u128;
 
 fn byte_set(text: &str) -> ByteSet {

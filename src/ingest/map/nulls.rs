@@ -1,7 +1,7 @@
-//! The texts that a map reads as null.
+//! The strings that a map reads as null.
 
-/// Returns whether a text is null in every map. Most values of a log are tested, so a `match` is
-/// used: it compares lengths and machine words, which is faster than a loop over texts.
+/// Returns whether a string is null in every map. Most values of a log are tested, so a `match` is
+/// used: it compares lengths and machine words, which is faster than a loop over strings.
 #[inline]
 fn is_null_text(text: &str) -> bool {
     matches!(
@@ -19,10 +19,10 @@ fn is_null_text(text: &str) -> bool {
     )
 }
 
-/// The length of the longest text that is null in every map, in bytes.
+/// The length of the longest string that is null in every map, in bytes.
 const LONGEST: usize = 9;
 
-/// The texts that are null in a map.
+/// The strings that are null in a map.
 #[derive(Clone, Debug, Default)]
 pub struct Nulls {
     own: Vec<Box<str>>,
@@ -30,18 +30,18 @@ pub struct Nulls {
 }
 
 impl Nulls {
-    /// Creates the nulls of a map: its own texts, and the texts that are null in every map.
+    /// Creates the nulls of a map: the strings that it lists, and those that are null in every map.
     pub fn new(own: Vec<String>) -> Nulls {
         let longest = own.iter().map(String::len).max().unwrap_or(0).max(LONGEST);
         Nulls { own: own.into_iter().map(String::into_boxed_str).collect(), longest }
     }
 
-    /// Returns the texts that are null in this map only.
+    /// Returns the strings that are null in this map only.
     pub fn own(&self) -> impl Iterator<Item = &str> {
         self.own.iter().map(|text| &**text)
     }
 
-    /// Returns whether a text is null.
+    /// Returns whether a string is null.
     #[inline]
     pub fn contains(&self, text: &str) -> bool {
         text.len() <= self.longest.max(LONGEST)

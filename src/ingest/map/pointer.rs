@@ -30,7 +30,7 @@ pub enum ListStep {
     Find {
         /// Key of the member.
         key: Key,
-        /// Text, number or boolean.
+        /// A string, number or boolean.
         value: Box<str>,
     },
     /// `*`: the first value that is not null; in `unwrap`, every element.

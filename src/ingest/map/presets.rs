@@ -51,12 +51,12 @@ const FILES: [(&str, &str); 40] = [
     ("vector", include_str!("presets/vector.toml")),
 ];
 
-/// Returns the names and texts of all maps.
+/// Returns the names and the TOML of all maps.
 pub fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
     FILES.into_iter()
 }
 
-/// Returns the text of a map; `None` if there is no map of that name.
+/// Returns the TOML of a map; `None` if there is no map of that name.
 pub fn text(name: &str) -> Option<&'static str> {
     FILES.into_iter().find(|(known, _)| *known == name).map(|(_, text)| text)
 }

@@ -18,7 +18,7 @@ pub enum Found {
     Null,
     /// A value of the record, unchanged.
     Node(NodeId),
-    /// A text that the expression built.
+    /// A string that the expression built.
     Text(Span),
 }
 
@@ -52,7 +52,7 @@ pub struct Record<'r, 'b> {
     pub buffer: &'r mut TextBuffer<'b>,
     /// The values.
     pub values: &'r mut Values,
-    /// The texts that are null.
+    /// The strings that are null.
     pub nulls: &'r Nulls,
     /// The levels, from the record to the element.
     pub levels: &'r [NodeId],
@@ -217,7 +217,7 @@ impl Record<'_, '_> {
         inner
     }
 
-    /// Adds the JSON of a text to the values; `None` if the text is not a single JSON value.
+    /// Adds the JSON in a string to the values; `None` if the string is not a single JSON value.
     pub fn parse(&mut self, mut span: Span) -> Option<NodeId> {
         let text = self.buffer.get(span)?;
         if text.contains('\n') {
@@ -267,7 +267,7 @@ impl Record<'_, '_> {
         self.text(node).is_some_and(|found| found == text)
     }
 
-    /// Returns whether a value is null: null, `{}`, `[]`, or a text that is null.
+    /// Returns whether a value is null: null, `{}`, `[]`, or a string that is null.
     #[inline]
     pub fn is_null(&self, node: NodeId) -> bool {
         let value = self.values.tree.value(node);

@@ -15,7 +15,7 @@ pub struct RowKeys {
 pub enum RowField<'f> {
     /// A part of the buffer's lines.
     Span(Span),
-    /// A text that is not in the lines.
+    /// A string that is not in the lines.
     Text(&'f str),
     /// No value.
     Missing,
@@ -69,21 +69,21 @@ fn span_value(span: Span, nulls: &Nulls, buffer: &mut TextBuffer<'_>) -> Option<
     })
 }
 
-/// Returns whether a text has characters that are escaped in JSON.
+/// Returns whether a string has characters that are escaped in JSON.
 #[inline]
 fn has_special(text: &str) -> bool {
     // The loop has no early exit, so that the compiler can compare many bytes at once.
     text.bytes().fold(false, |found, byte| found | (byte < 32) | (byte == b'"') | (byte == b'\\'))
 }
 
-/// Appends a text to the buffer as a JSON string.
+/// Appends text to the buffer as a JSON string.
 pub fn push_string(buffer: &mut TextBuffer<'_>, text: &str) -> Value {
     let start = buffer.lines.len() + buffer.decoded.len();
     let flags = if write_string(text, &mut buffer.decoded) { ESCAPED } else { 0 };
     Value::new(start, buffer.lines.len() + buffer.decoded.len(), Kind::String, flags)
 }
 
-/// Appends a text as a JSON string. Returns whether the string has escapes.
+/// Appends text as a JSON string. Returns whether the string has escapes.
 pub fn write_string(text: &str, out: &mut String) -> bool {
     let has_escapes = has_special(text);
     out.push('"');

@@ -10,20 +10,20 @@ use crate::json::{Kind, NodeId, Span};
 pub struct Place {
     /// The steps; `*` means every element.
     pub pointer: Pointer,
-    /// The filters that are applied to a text.
+    /// The filters that are applied to a string.
     pub filters: Vec<Filter>,
 }
 
-/// How to join a text whose parts are in several records.
+/// How to join text whose parts are in several records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
-    /// The pointer to a value that all parts of a text have in common.
+    /// The pointer to a value that all parts of the text have in common.
     pub by: Pointer,
     /// Whether the text continues in a later record.
     pub until: JoinEnd,
 }
 
-/// The condition under which a text continues in a later record.
+/// The condition under which text continues in a later record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoinEnd {
     /// The record of the part satisfies a condition.
@@ -37,7 +37,7 @@ pub enum JoinEnd {
 pub struct Unwrapped {
     /// The levels, from the record to the value.
     pub levels: Vec<NodeId>,
-    /// The text, if the value is a text.
+    /// The text, if the value is a string.
     pub text: Option<Span>,
 }
 

@@ -1,4 +1,4 @@
-//! Derives columns from user agent, IP address, URLs and campaign, once per distinct text of a
+//! Derives columns from user agent, IP address, URLs and campaign, once per distinct value in a
 //! block.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,7 +32,7 @@ pub(super) struct ResolvedSource {
 pub(super) struct ResolvedIp {
     /// The full IP address.
     pub ip: IpAddr,
-    /// The text that the IP policy allows to be stored.
+    /// The string that the IP policy allows to be stored.
     pub stored: TextId,
     /// The country of the IP address.
     pub country: TextId,
@@ -50,7 +50,7 @@ pub(super) struct RowEnricher<'a> {
     memos: EnrichmentMemos,
 }
 
-/// The results of a block by the ids of the texts from which they were derived.
+/// The results of a block by the ids of the strings from which they were derived.
 #[derive(Debug, Default)]
 pub(super) struct EnrichmentMemos {
     agents: Memo<1, u32>,
@@ -133,7 +133,7 @@ impl<'a> RowEnricher<'a> {
         })
     }
 
-    /// Resolves the first IP address in a text; `None` if there is none.
+    /// Resolves the first IP address in a string; `None` if there is none.
     #[inline]
     pub fn ip_address(&mut self, interner: &mut Interner, text: TextId) -> Option<ResolvedIp> {
         let (enricher, policy) = (self.enricher, self.policy);
@@ -152,7 +152,7 @@ impl<'a> RowEnricher<'a> {
         })
     }
 
-    /// Returns the id of the visitor with an IP address and a user agent; `ip_text` is the text
+    /// Returns the id of the visitor with an IP address and a user agent; `ip_text` is the string
     /// from which the IP address was resolved.
     pub fn visitor_id(
         &mut self,
@@ -205,7 +205,7 @@ fn derive_visitor_id(key: &[u8; 32], chatbot_id: &str, ip: IpAddr, user_agent: &
     format!("ipua-{}", hex(digest.get(..16).unwrap_or(&digest)))
 }
 
-/// Values by the ids of `N` interned texts.
+/// Values by the ids of `N` interned strings.
 #[derive(Debug)]
 struct Memo<const N: usize, V> {
     table: HashTable<([u32; N], V)>,

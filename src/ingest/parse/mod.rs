@@ -10,8 +10,9 @@
 //!    UTF-8.
 //! 2. [`line_fields`] arranges the members of the object by field.
 //! 3. [`row_builder`] builds the row: it reads the [`values`] and [`objects`], derives columns by
-//!    [`enrichment`], and collects [`extra_fields`]. The [`text`] of the block holds the texts.
-//!    [`envelope`] prepares the fields that the events of an envelope inherit.
+//!    [`enrichment`], and collects [`extra_fields`]. The interner in [`text`] stores each distinct
+//!    string of the block once. [`envelope`] prepares the fields that the events of an envelope
+//!    inherit.
 //! 4. A line that results in no row becomes a [`rejected`] line; [`ip_masking`] removes IP
 //!    addresses from the retained part of it, and [`trace`] adds its context.
 //!    [`warnings`] count defects of the stored events.

@@ -105,7 +105,7 @@ pub(super) fn session_property(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Scans a text that consists of one JSON object, and returns the object.
+/// Scans a string that consists of one JSON object, and returns the object.
 fn scan_text(buffer: &mut TextBuffer, mut span: Span) -> Option<Value> {
     if let Cow::Owned(joined) = compact::join_lines(buffer.get(span)?) {
         // The scanner stops at a line feed.

@@ -62,7 +62,7 @@ pub(super) struct RowBuilder<'a> {
     pub(super) has_utc_time: bool,
     /// Number of events with a time without an offset that was read as UTC.
     pub(super) utc_times: u64,
-    /// The texts of the current event that were already read as times with an offset.
+    /// The strings of the current event that were already read as times with an offset.
     pub(super) known_times: Vec<(Span, Micros)>,
     /// The properties of the current event and the property that sessions read, if a map has
     /// already looked it up.
@@ -76,7 +76,7 @@ pub(super) struct RowBuilder<'a> {
     categories: [(&'static str, Span); 4],
     /// Buffer for the text from which an id is hashed.
     pub(super) id_input: Vec<u8>,
-    /// The texts of the rows.
+    /// The strings of the rows.
     pub(super) interner: Interner,
 }
 
@@ -129,7 +129,7 @@ impl<'a> RowBuilder<'a> {
         }
     }
 
-    /// Returns the approximate size of the rows and their texts in bytes.
+    /// Returns the approximate size of the rows and their strings in bytes.
     #[inline]
     pub fn size(&self) -> usize {
         self.rows.len() * size_of::<EventRow>() + self.interner.texts.size()
@@ -294,7 +294,7 @@ impl<'a> RowBuilder<'a> {
         Some(())
     }
 
-    /// Adds a text to the texts of the block, unless they contain it, and returns its id.
+    /// Interns a string of the block, and returns its id.
     #[inline]
     pub(super) fn intern(&mut self, text: Span) -> TextId {
         self.interner.intern_span(&self.buffer, text)

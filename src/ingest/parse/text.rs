@@ -1,4 +1,4 @@
-//! The interner of the texts of a block's rows.
+//! The interner of the strings in a block's rows.
 
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
@@ -6,33 +6,33 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::event::{TextId, TextPool};
 use crate::json::{Span, TextBuffer};
 
-/// Minimum length, in bytes, of texts that are first looked up by span. Thousands of events can
-/// inherit one long text from their envelope; the lookup avoids hashing it for each event.
+/// Minimum length, in bytes, of strings that are first looked up by span. Thousands of events can
+/// inherit one long string from their envelope; the lookup avoids hashing it for each event.
 const LONG: u32 = 256;
 
-/// The texts of the rows of a block, each stored once.
+/// The strings of the rows of a block, each stored once.
 ///
 /// Event names, user agents, IP addresses and ids repeat from row to row. Two rows of a block have
-/// the same text in a column if and only if they have the same [`TextId`].
+/// the same string in a column if and only if they have the same [`TextId`].
 #[derive(Debug, Default)]
 pub(super) struct Interner {
-    /// The texts.
+    /// The strings.
     pub texts: TextPool,
-    /// The texts by hash.
+    /// The strings by hash.
     table: HashTable<(u64, TextId)>,
-    /// The long texts by span.
+    /// The long strings by span.
     long: HashTable<(Span, TextId)>,
 }
 
 impl Interner {
-    /// Removes all texts; keeps the memory.
+    /// Removes all strings; keeps the memory.
     pub fn clear(&mut self) {
         self.texts.clear();
         self.table.clear();
         self.long.clear();
     }
 
-    /// Interns the text of a span and returns its id.
+    /// Interns the string of a span and returns its id.
     #[inline]
     pub fn intern_span(&mut self, buffer: &TextBuffer<'_>, span: Span) -> TextId {
         let Some(text) = buffer.get(span) else { return TextId::NONE };
@@ -47,18 +47,18 @@ impl Interner {
         id
     }
 
-    /// Interns a text, if there is one; returns its id, or null.
+    /// Interns a string, if there is one; returns its id, or null.
     pub fn intern_optional(&mut self, text: Option<&str>) -> TextId {
         text.map_or(TextId::NONE, |text| self.intern(text))
     }
 
-    /// Returns an interned text; `None` for null.
+    /// Returns an interned string; `None` for null.
     #[inline]
     pub fn get(&self, id: TextId) -> Option<&str> {
         self.texts.get(id)
     }
 
-    /// Interns a text and returns its id.
+    /// Interns a string and returns its id.
     #[inline]
     pub fn intern(&mut self, text: &str) -> TextId {
         let hash = xxh3_64(text.as_bytes());
@@ -67,7 +67,7 @@ impl Interner {
         if let Some((_, id)) = self.table.find(hash, same) {
             return *id;
         }
-        // The pool can hold 4 GiB, which the texts of a block never reach.
+        // The pool can hold 4 GiB, which the strings of a block never reach.
         let Some(id) = texts.push(text) else { return TextId::NONE };
         self.table.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         id

@@ -16,7 +16,7 @@ const GIVEN: FieldSet = Field::EventId.bit()
     | Field::SentAt.bit()
     | Field::ReceivedAt.bit();
 
-/// Counts that a tracing parser collects for `wa formats test`.
+/// Counts that a tracing parser collects for `wa preview`.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// The number of events by their name in the log and their name after `[names]` of the map,

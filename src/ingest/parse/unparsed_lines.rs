@@ -32,7 +32,7 @@ impl<'a> UnparsedLines<'a> {
         UnparsedLines { first_line, overlong: overlong.into(), not_utf8: VecDeque::new(), bytes }
     }
 
-    /// Returns the lines that are UTF-8 as one text, and records the others.
+    /// Returns the lines that are UTF-8, concatenated, and records the others.
     pub(super) fn split_off_invalid_utf8(&mut self) -> String {
         let mut text = String::with_capacity(self.bytes.len());
         let (mut number, mut start) = (self.first_line, 0);

@@ -13,7 +13,7 @@ use crate::event::{EventRow, NO_NUMBER, TextField, name_uuid, parse_uuid};
 use crate::json::{ESCAPED, Kind, LONE_SURROGATE, Span, Value, escapes};
 use crate::time::Micros;
 
-/// The shortest text that is read as Unix time, in bytes: seconds have ten digits since 2001.
+/// The shortest string that is read as Unix time, in bytes: seconds have had ten digits since 2001.
 const MIN_QUOTED_TIME: usize = 10;
 /// The longest number that is parsed as a screen size, in bytes.
 const NUMBER_LIMIT: usize = 64;
@@ -111,7 +111,7 @@ impl RowBuilder<'_> {
         }
     }
 
-    /// Returns a text without leading and trailing white space; null if nothing remains.
+    /// Returns a string without leading and trailing white space; null if nothing remains.
     pub(super) fn trimmed(&self, span: Span) -> Span {
         let Some(text) = self.buffer.get(span) else { return span };
         let trimmed = text.trim();
@@ -122,7 +122,7 @@ impl RowBuilder<'_> {
         Span { start: span.start + start as u32, len: trimmed.len() as u32 }
     }
 
-    /// Returns the country code that a trimmed text stands for; null if it stands for no country.
+    /// Returns the country code that a trimmed string stands for; null if it stands for no country.
     pub(super) fn country_code(&mut self, span: Span) -> Span {
         let Some(text) = self.buffer.get(span) else { return span };
         match enrich::country_code(text) {

@@ -61,7 +61,7 @@ pub use report::{IngestReport, RejectedLineRef};
 /// agents, and the stored rows that are merged, one partition at a time.
 const BASE_MEMORY: u64 = 160 << 20;
 /// Divisor of the remaining memory that gives the size of a batch. Encoding the tables of a batch
-/// takes more than this amount in addition.
+/// takes more than that size in addition.
 const BATCH_PART: u64 = 5;
 /// Divisor of the remaining memory for the chunks that wait for the next batch.
 const BACKPRESSURE_PART: u64 = 7;

@@ -32,7 +32,7 @@ const EVENTS_PER_DAY: usize = 256;
 /// [`EVENTS_PER_DAY`] events per day.
 const MIN_DAYS: usize = 64;
 
-/// A batch becomes a run if at least this fraction (1/`OVERLAP_PART`) of its events falls into
+/// A batch becomes a run if more than this fraction (1/`OVERLAP_PART`) of its events falls into
 /// times that earlier batches cover. In an ordered log, only a few late events do.
 const OVERLAP_PART: usize = 2;
 

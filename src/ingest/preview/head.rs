@@ -25,13 +25,13 @@ pub struct Head {
     pub format: FormatPreview,
     /// The maps that read events: the map of the file, then those of the values inside wrappings.
     pub maps: Vec<SharedMap>,
-    /// The texts of the records.
+    /// The records as text.
     pub texts: Vec<String>,
     /// The parsed records.
     pub parsed: Vec<Parsed>,
     /// The event names that the parser counted.
     pub trace: Trace,
-    /// The wrapping around the texts.
+    /// The wrapping around the records.
     pub wrapping: Option<SharedMap>,
     /// The number of columns of rows.
     pub width: Option<usize>,
@@ -60,7 +60,7 @@ pub fn read(
             return Err(not_a_log.error(blocks.name()));
         }
     }
-    // These texts describe the file if no record can be read.
+    // These lines describe the file if no record can be read.
     let beginning = beginning(&mut blocks, options.lines);
     let is_wrapping = format.map.as_ref().is_some_and(|map| map.is_wrapping());
     let mut head = Head {
@@ -173,7 +173,7 @@ fn truncate(raw: &mut RawBlock, limit: usize) -> Taken {
     Taken { records: records.max(raw.overlong.len()) + broken, is_cut }
 }
 
-/// Returns the texts of the records of a block.
+/// Returns the records of a block as text.
 fn texts(raw: &RawBlock) -> Vec<String> {
     let text = |bytes: &[u8]| {
         let bytes = bytes.get(..TEXT_LIMIT).unwrap_or(bytes);

@@ -86,7 +86,7 @@ fn not_json(raw: &[u8]) -> String {
 fn kind(raw: &[u8]) -> &'static str {
     match raw.trim_ascii_start().first() {
         Some(b'[') => "a list",
-        Some(b'"') => "a text",
+        Some(b'"') => "a string",
         Some(b't' | b'f') => "true or false",
         Some(b'n') => "null",
         Some(b'{') => "an object followed by other text",

@@ -39,7 +39,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Adds the keys of a JSON text; returns false if it is not JSON.
+    /// Adds the keys of a record in JSON; returns false if it is not JSON.
     pub fn add_json(&mut self, text: &str) -> bool {
         let Ok(value) = serde_json::from_str::<Value>(text) else { return false };
         self.add_record(&value);
@@ -127,7 +127,7 @@ impl Keys {
     }
 }
 
-/// Returns the beginning of a text.
+/// Returns the beginning of a string.
 pub fn shorten(text: &str) -> String {
     match text.char_indices().nth(SAMPLE_LENGTH) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or("")),
@@ -135,7 +135,7 @@ pub fn shorten(text: &str) -> String {
     }
 }
 
-/// Returns the type of a text, as far as maps distinguish it.
+/// Returns the type of a string, as far as maps distinguish it.
 fn text_type(text: &str) -> &'static str {
     let trimmed = text.trim();
     if crate::ingest::map::local_time::is_number(trimmed) {

@@ -60,7 +60,7 @@ pub fn is_standard(name: &str) -> bool {
 const VISITOR: [&str; 7] = ["user", "visitor", "customer", "consumer", "guest", "enduser", "incoming"];
 /// Words for the other party of a conversation.
 const TEAM: [&str; 7] = ["agent", "bot", "operator", "admin", "assistant", "teammate", "outgoing"];
-/// Words that denote an author only if they are the whole text, with the event of the message.
+/// Words that denote an author only if they are the whole string, with the event of the message.
 const ALONE: [(&str, &str); 8] = [
     ("in", "message_sent"),
     ("inbound", "message_sent"),
@@ -74,7 +74,7 @@ const ALONE: [(&str, &str); 8] = [
 /// Words for a message.
 const MESSAGE: [&str; 6] = ["message", "msg", "text", "comment", "says", "said"];
 
-/// Returns the event of a message, given its author or direction; `None` for an unknown text.
+/// Returns the event of a message, given its author or direction; `None` for an unknown string.
 pub fn side(text: &str) -> Option<&'static str> {
     let words = words(text);
     match words.as_slice() {

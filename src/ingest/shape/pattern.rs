@@ -85,7 +85,7 @@ fn pattern(tokens: &[Token<'_>], is_all: bool) -> String {
     text
 }
 
-/// Returns whether a text is the request line of HTTP.
+/// Returns whether a string is an HTTP request line.
 fn is_request(text: &str) -> bool {
     let mut parts = text.split(' ');
     let method = parts.next().unwrap_or("");
@@ -131,7 +131,8 @@ fn tokens(line: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// Returns the token in quotes or brackets at the beginning of a text, and the text after it.
+/// Returns the token in quotes or brackets at the beginning of a string, and the rest of the
+/// string.
 fn closed_token<'a>(key: &'a str, text: &'a str) -> Option<(Token<'a>, &'a str)> {
     let (open, close) = match text.chars().next()? {
         '"' => ('"', '"'),

@@ -114,7 +114,7 @@ pub fn tsv(lines: &[String]) -> Option<Rows> {
     Some(Rows { header, ..Rows::new(columns, rows, "rows, separated by tabs") })
 }
 
-/// Returns whether fields can be the names of columns: several different texts that begin with a
+/// Returns whether fields can be the names of columns: several different strings that begin with a
 /// letter.
 fn are_names(fields: &[String]) -> bool {
     let is_name = |name: &String| name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');

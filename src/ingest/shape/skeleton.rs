@@ -116,7 +116,7 @@ fn is_part(key: &str, guess: &str) -> bool {
     key == guess || key.starts_with(&format!("{guess}/")) || guess.contains(&format!("{{{key}}}"))
 }
 
-/// Returns a text as a TOML basic string on one line.
+/// Returns a string as a TOML basic string on one line.
 fn quoted(text: &str) -> String {
     // TOML has all escapes of JSON, and also requires one for U+007F.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")

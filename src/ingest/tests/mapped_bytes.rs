@@ -22,7 +22,7 @@ struct Fixture {
     name: String,
     /// The map that was detected.
     map: Option<SharedMap>,
-    /// Whether the map, or a map for the texts inside its records, joins texts that are split over
+    /// Whether the map, or a map for the contents of its records, joins text that is split over
     /// records.
     joins: bool,
     lines: Vec<String>,
@@ -249,7 +249,7 @@ fn damaged_files_lose_no_other_record() {
         let bytes = [whole(&parts), b"\n".to_vec()].concat();
         let found = read(&bytes, given.then_some(map));
 
-        // Damaged values and rows that span lines, and texts that are joined, can extend over the
+        // Damaged values and rows that span lines, and text that is joined, can extend over the
         // records after them.
         let spans_lines = header == 1 || fixture.joins || !is_values_or_text(first);
         if spans_lines || found.error || !given {

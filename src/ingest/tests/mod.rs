@@ -77,7 +77,7 @@ fn event_with(members: &str) -> String {
     )
 }
 
-/// Describes a row by its texts, independent of their ids.
+/// Describes a row by its strings, independent of their ids.
 fn describe(block: &crate::event::Block, row: &EventRow) -> String {
     let text: Vec<_> = row.text.iter().map(|span| block.text(*span)).collect();
     let agent = block.agents.get(row.agent as usize).map(|a| &a.user_agent);

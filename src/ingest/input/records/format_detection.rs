@@ -163,7 +163,7 @@ fn first_line(text: &str) -> Option<&str> {
     text.lines().find(|line| !line.trim().is_empty())
 }
 
-/// Returns whether a text begins with JSON values that span lines. `has_lines` is set if its first
+/// Returns whether text begins with JSON values that span lines. `has_lines` is set if its first
 /// line is complete but not JSON on its own.
 fn values_span_lines(text: &str, has_lines: bool) -> bool {
     let mut complete = 0;

@@ -4,7 +4,8 @@
 //! is written on a separate line of a new block, with its position in the input, the map that reads
 //! it, and the columns that its wrappings supply.
 //!
-//! An unwrapper reads the records of a file in order, since a text can continue in a later record.
+//! An unwrapper reads the records of a file in order, since the text inside a wrapping can continue
+//! in a later record.
 
 use std::sync::Arc;
 
@@ -27,9 +28,10 @@ pub struct Unwrapper {
     candidates: Arc<Candidates>,
     zone: Option<Zone>,
     values: Values,
-    /// Texts that continue in a later record.
+    /// Beginnings of text that continues in a later record.
     pending: Vec<PartialText>,
-    /// Whether a text was joined. If so, reading cannot resume in the middle of the file.
+    /// Whether text was joined from several records. If so, reading cannot resume in the middle of
+    /// the file.
     has_joined: bool,
     /// The first value that two maps fit equally well. Nothing is read after it.
     ambiguous: Option<(Ambiguous, Position)>,
@@ -49,10 +51,10 @@ pub struct UnwrappedBlock {
     pub broken: Vec<BrokenRecord>,
 }
 
-/// The beginning of a text that continues in a later record.
+/// The beginning of text that continues in a later record.
 struct PartialText {
     depth: usize,
-    /// The value at [`Join::by`], which all parts of a text have in common.
+    /// The value at [`Join::by`], which all parts of the text have in common.
     by: String,
     text: String,
     position: Position,
@@ -132,7 +134,7 @@ impl Unwrapper {
         }
     }
 
-    /// Ends the file. Texts that lack their last part count as complete.
+    /// Ends the file. Text that lacks its last part counts as complete.
     pub fn finish(&mut self) {
         for part in std::mem::take(&mut self.pending) {
             let given = Given::default();
@@ -187,8 +189,8 @@ impl Unwrapper {
         }
     }
 
-    /// Joins a text with its earlier parts. Returns where the text begins; `None` if it continues
-    /// in a later record.
+    /// Joins text with its earlier parts. Returns where the text begins; `None` if it continues in
+    /// a later record.
     fn joined(
         &mut self,
         map: &Map,
@@ -264,7 +266,7 @@ impl Unwrapper {
         }
     }
 
-    /// Adds the records of a text inside a wrapping: JSON values, or a line that matches a pattern.
+    /// Adds the records of text inside a wrapping: JSON values, or a line that matches a pattern.
     fn text(&mut self, buffer: &mut TextBuffer<'_>, span: Span, context: &Context<'_>) {
         let whole = buffer.get(span).unwrap_or("");
         let text = whole.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}' || c == '\u{1e}');
@@ -299,7 +301,7 @@ impl Unwrapper {
         }
     }
 
-    /// Adds a text that is not JSON as a record, or unwraps it if its map is a wrapping.
+    /// Adds text that is not JSON as a record, or unwraps it if its map is a wrapping.
     fn plain_text(&mut self, text: &str, buffer: &mut TextBuffer<'_>, context: &Context<'_>) {
         if self.ambiguous.is_some() {
             return;

@@ -256,7 +256,7 @@ mod tests {
 
     type Split = (Vec<(String, u64, u64)>, Result<(), SplitError>);
 
-    /// Splits a text that arrives in chunks of `chunk` bytes.
+    /// Splits a string that arrives in chunks of `chunk` bytes.
     fn split(text: &str, chunk: usize) -> Split {
         let (mut found, mut splitter) = (Vec::new(), ValueSplitter::new(1, 0));
         let mut emit = |value: SplitValue<'_>| {

@@ -1,12 +1,12 @@
 //! Masks IP addresses outside the `ip_address` column: in JSON objects and in rejected lines.
 //!
-//! The setting `privacy.ip` also applies to the IP addresses in these texts. [`IpPolicy::Keep`]
-//! masks nothing, [`IpPolicy::Truncate`] sets the host part to zero, and [`IpPolicy::Drop`]
-//! replaces the IP address by `-`.
+//! The setting `privacy.ip` also applies to these IP addresses. [`IpPolicy::Keep`] masks nothing,
+//! [`IpPolicy::Truncate`] sets the host part to zero, and [`IpPolicy::Drop`] replaces the IP
+//! address by `-`.
 //!
-//! An IP address is masked at any position in a text, next to any characters. [`runs`] finds the
-//! parts of a text that consist of the characters of IP addresses, and [`addresses`] finds the IP
-//! addresses in these parts.
+//! An IP address is masked at any position, next to any characters. [`runs`] finds the parts of
+//! text that consist of the characters of IP addresses, and [`addresses`] finds the IP addresses in
+//! these parts.
 
 mod addresses;
 mod runs;
@@ -64,7 +64,7 @@ pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
     Some(out)
 }
 
-/// Masks IP addresses in any text; returns `None` if nothing changes. A dropped address becomes
+/// Masks IP addresses in any text; returns `None` if nothing changes. A dropped IP address becomes
 /// `-`.
 pub fn mask_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     match policy {
@@ -73,7 +73,7 @@ pub fn mask_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     }
 }
 
-/// Masks IP addresses in a text that is truncated, possibly within an IP address; returns `None`
+/// Masks IP addresses in text that is truncated, possibly within an IP address; returns `None`
 /// under [`IpPolicy::Keep`]. A truncated IP address at the end is removed.
 pub fn mask_truncated_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     if policy == IpPolicy::Keep {
@@ -89,14 +89,14 @@ pub fn mask_truncated_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     Some(mask_text(whole, policy).unwrap_or_else(|| whole.to_vec()))
 }
 
-/// A text whose IP addresses are masked.
+/// Text whose IP addresses are masked.
 struct Masked {
     text: Vec<u8>,
     /// Whether only dropped IP addresses and punctuation remain.
     is_empty: bool,
 }
 
-/// Masks the IP addresses in a text; returns `None` if nothing changes.
+/// Masks the IP addresses in text; returns `None` if nothing changes.
 fn mask(text: &[u8], policy: IpPolicy) -> Option<Masked> {
     let (mut out, mut copied) = (Vec::new(), 0);
     let mut is_empty = true;

@@ -7,12 +7,12 @@ use memchr::{memchr, memchr2, memchr2_iter};
 
 use super::addresses::{self, Address, Surroundings, is_address_byte};
 
-/// Returns whether characters of a text may be escaped.
+/// Returns whether characters of the text may be escaped.
 pub(super) fn has_escapes(text: &[u8]) -> bool {
     memchr2(b'\\', b'%', text).is_some()
 }
 
-/// Calls a function with each IP address in a text, in order.
+/// Calls a function with each IP address in the text, in order.
 pub(super) fn each_address(text: &[u8], mut each: impl FnMut(Address)) {
     if !has_escapes(text) {
         return in_plain_text(text, each);
@@ -44,10 +44,10 @@ fn merge(mut found: Vec<Address>) -> Vec<Address> {
     merged
 }
 
-/// Finds the IP addresses in a text without escapes.
+/// Finds the IP addresses in text without escapes.
 ///
 /// Every IP address has a dot between digits, or a colon next to another colon or to a hexadecimal
-/// digit. Most texts are therefore searched for dots and colons only.
+/// digit. Text without escapes is therefore searched for dots and colons only.
 fn in_plain_text(text: &[u8], mut each: impl FnMut(Address)) {
     let byte = |at: Option<usize>| at.and_then(|at| text.get(at)).copied();
     let is_colon_or_hex = |b: u8| b == b':' || b.is_ascii_hexdigit();
@@ -81,7 +81,7 @@ fn in_plain_text(text: &[u8], mut each: impl FnMut(Address)) {
     }
 }
 
-/// Finds the IP addresses in a text with escapes. Percent-encoding is decoded if `percent` is set.
+/// Finds the IP addresses in text with escapes. Percent-encoding is decoded if `percent` is set.
 fn in_escaped_text(text: &[u8], percent: bool, mut each: impl FnMut(Address)) {
     let mut pos = 0;
     // The current run, and the positions of its characters and of the end of the run.

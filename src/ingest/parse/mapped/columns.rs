@@ -249,20 +249,20 @@ fn converted(
     }
 }
 
-/// Returns the value of a text in the buffer.
+/// Returns the value of a string in the buffer.
 fn text_value(key: Value, span: Span) -> FieldValue {
     let value = Value::new(span.start as usize, (span.start + span.len) as usize, Kind::String, 0);
     FieldValue { member: Member { key, value }, text: span }
 }
 
-/// Sets a text in the buffer.
+/// Sets a string in the buffer.
 #[inline]
 fn set_text(slot: &mut FieldValue, key: Value, span: Span) -> Converted {
     *slot = text_value(key, span);
     Converted::Value
 }
 
-/// Sets a value without a text.
+/// Sets a value that is not a string.
 fn set_value(slot: &mut FieldValue, value: Value) -> Converted {
     *slot = FieldValue { member: Member { key: NOWHERE, value }, text: Span::NONE };
     Converted::Value
@@ -373,7 +373,7 @@ fn time(
     }
 }
 
-/// Sets an object, which can also be encoded in a text.
+/// Sets an object, which can also be encoded in a string.
 fn object(record: &mut Record<'_, '_>, found: Found, slot: &mut FieldValue) -> Converted {
     let node = match found {
         Found::Null => return Converted::Null,

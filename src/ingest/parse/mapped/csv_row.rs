@@ -29,13 +29,13 @@ enum Field {
     Unescaped { start: usize, end: usize },
 }
 
-/// The fields of a row of a text.
+/// The fields of a row of CSV.
 #[derive(Debug)]
 pub(super) struct CsvRow<'t> {
     text: &'t str,
     ends: StructuralBits<'t, FieldEnds>,
     fields: Vec<Field>,
-    /// The unescaped texts of fields with doubled quotes.
+    /// The unescaped contents of fields with doubled quotes.
     unescaped: String,
 }
 
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Returns the rows of a text with their positions.
+    /// Returns the rows of a string with their positions.
     fn rows(text: &str) -> Vec<(usize, Vec<String>)> {
         let (mut row, mut pos, mut rows) = (CsvRow::new(text), 0, Vec::new());
         while let Some((start, after)) = row.read(pos) {

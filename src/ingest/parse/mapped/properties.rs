@@ -15,7 +15,7 @@ use crate::json::{ESCAPED, Kind, LONE_SURROGATE, Member, NodeId, Scanner, Span, 
 enum Form {
     /// The span is JSON.
     Json,
-    /// The span is a text that is written as a string.
+    /// The span is text that is written as a JSON string.
     Text,
 }
 
@@ -115,7 +115,7 @@ impl BlockLines<'_, '_> {
     }
 }
 
-/// Returns the span of a value and its form. A text that is a number becomes a number.
+/// Returns the span of a value and its form. A string that contains a number becomes a number.
 fn json_value(record: &mut Record<'_, '_>, found: Found) -> Option<(Span, Form)> {
     let (text, raw) = match found {
         Found::Null => return None,

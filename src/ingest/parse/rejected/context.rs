@@ -14,7 +14,7 @@ pub struct RejectContext {
     pub columns: Option<Arc<[String]>>,
     /// The columns that its wrapping supplies, as a JSON object.
     pub given: Option<Box<str>>,
-    /// Whether its text is a part of a record whose rest is not stored.
+    /// Whether the line is only part of a record. The rest of the record is not stored.
     pub is_part: bool,
 }
 

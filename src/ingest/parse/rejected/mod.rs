@@ -157,7 +157,7 @@ pub struct RejectedLine {
     pub fields: Vec<(Field, Box<str>)>,
 }
 
-/// The ids that a rejected line names: texts of its block.
+/// The ids that a rejected line names, as text ids of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the fields of the same names
 pub struct RejectedIdentity {
@@ -241,7 +241,7 @@ impl RejectedLine {
         let identity = self.identity.as_ref().map_or(0, |_| size_of::<RejectedIdentity>());
         let context = self.context.as_ref().map_or(0, |context| context.memory_size());
         let texts = self.keyed_hash.as_ref().map_or(0, String::len) + self.raw.len() + context;
-        // The texts count twice, since the buffer can have twice the capacity that it needs.
+        // The strings count twice, since the buffer can have twice the capacity that it needs.
         size_of::<RejectedLine>()
             + identity
             + size_of::<RejectRecord>()
