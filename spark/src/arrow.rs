@@ -1,4 +1,4 @@
-//! Rows as Arrow record batches, by the Arrow C data interface.
+//! Converts rows to and from Arrow record batches through the Arrow C data interface.
 
 use polars_arrow::array::{Array, BinaryArray, PrimitiveArray, StructArray};
 use polars_arrow::datatypes::{ArrowDataType, Field};
@@ -125,7 +125,7 @@ fn numbers<T: polars_arrow::types::NativeType>(array: &dyn Array) -> Result<Vec<
 
 fn binary(array: &dyn Array) -> Result<Binary> {
     let found = array.as_any().downcast_ref::<BinaryArray<i32>>().ok_or_else(|| wrong_type(array))?;
-    // The strings of a slice are a part of the buffer.
+    // The strings of a sliced array are only a part of the buffer.
     let (start, end) = (*found.offsets().first(), *found.offsets().last());
     let offsets = found.offsets().iter().map(|offset| offset - start).collect();
     let bytes = found.values().get(start as usize..end as usize).unwrap_or(&[]).to_vec();

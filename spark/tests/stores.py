@@ -38,7 +38,7 @@ def wa(store, *arguments, now=NOW):
 
 
 def rows(store, table):
-    """Returns the rows of a table, in any order, as sorted texts."""
+    """Returns the rows of a table as JSON strings, sorted."""
     found = []
     for path in sorted(store.glob(f"{table}/*/*.parquet")):
         partition = path.parent.name
@@ -48,15 +48,15 @@ def rows(store, table):
 
 
 def rejects(store):
-    """Returns the rejected lines, in any order."""
+    """Returns the rejected lines, sorted."""
     lines = [line for path in store.glob("rejects/*.ndjson") for line in path.read_text().splitlines()]
     return sorted(lines)
 
 
 def sources(store):
-    """Returns the registry of ingested files, by path.
+    """Returns the entries of the source registry, sorted by path.
 
-    It omits their status, which is recorded only if the file is older than the ingest.
+    Omits the status of the files, which is recorded only if the file is older than the ingest.
     """
     manifest = json.loads((store / "manifest.json").read_text())["manifest"]
     files = json.loads((store / manifest["sources"]["path"]).read_text())["files"]

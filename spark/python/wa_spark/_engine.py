@@ -15,12 +15,12 @@ def is_classic(spark):
 
 
 def cores_of(spark):
-    """Returns the number of cores of the session; with Spark Connect, the number of this machine."""
+    """Returns the number of cores of the session or, with Spark Connect, of this machine."""
     return spark.sparkContext.defaultParallelism if is_classic(spark) else os.cpu_count()
 
 
 def spread(spark, rows, schema, partitions):
-    """Returns rows in `partitions` partitions."""
+    """Returns a DataFrame of the rows in `partitions` partitions."""
     return spark.createDataFrame([tuple(row) for row in rows], schema).repartition(partitions)
 
 

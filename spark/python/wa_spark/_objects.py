@@ -1,4 +1,4 @@
-"""Python classes around the extension: jobs and tasks, with Arrow record batches as rows."""
+"""Python classes around the extension: jobs and tasks, which pass rows as Arrow record batches."""
 
 import ctypes
 import json
