@@ -112,7 +112,7 @@ pub struct Map {
 pub enum MapKind {
     /// Events.
     Events(EventMap),
-    /// A wrapping. The format of its values is detected in turn.
+    /// A wrapping. The format of its values is then detected.
     Wrapping(Defaults),
 }
 

@@ -105,7 +105,7 @@ impl FileProgress {
             registry.record(source, &continued);
         }
         for state in self.files.values() {
-            // The batch ends in the middle of this file.
+            // The file has not been read to its end.
             if let (Some(handle), Some(position @ ReadPosition { plain: true, .. })) =
                 (&state.handle, state.position)
                 && let Ok(Some(source)) = SourceFile::describe(&state.name, handle, position, options_hash)

@@ -21,9 +21,9 @@ use crate::time::{Day, format_utc};
 const MAX_NAMED: usize = 10;
 
 impl IngestRun<'_> {
-    /// Writes the batch, unless it is set aside as a run because its events span many days. Then
-    /// commits, unless the ingest commits only once at the end, or the commit waits for more
-    /// batches. `is_last` is set at the end of the input.
+    /// Writes the batch, unless [`scatter`](Self::scatter) sets it aside as a run. Then commits,
+    /// unless the ingest commits only once at the end, or the commit waits for more batches.
+    /// `is_last` is set at the end of the input.
     pub(super) fn flush(&mut self, is_last: bool) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
         self.assign_ids(&mut batch)?;

@@ -4,8 +4,8 @@
 //! - The parsing threads ([`read_ahead`]) convert blocks to chunks of events.
 //! - The calling thread receives the chunks in order ([`run`](mod@run)), and writes and commits
 //!   each full batch ([`flush`]).
-//! - Batches whose events span many days are kept in temporary files and written in time order
-//!   ([`scatter`]).
+//! - Batches that span many days or overlap earlier batches are kept in temporary files and written
+//!   in time order ([`scatter`]).
 //!
 //! The next batch is read and parsed while one is being written. At any time, one batch and as much
 //! of the next as [`backpressure`] admits are in memory, regardless of the size of the input.

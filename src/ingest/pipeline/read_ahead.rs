@@ -77,7 +77,7 @@ impl ChunkSender<'_> {
 }
 
 /// Closes the backpressure if the current thread panics. Otherwise the other threads would wait
-/// forever for its block.
+/// forever for the block of this thread.
 struct CloseOnPanic<'a>(&'a Backpressure);
 
 impl Drop for CloseOnPanic<'_> {

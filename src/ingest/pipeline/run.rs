@@ -70,7 +70,7 @@ pub(super) struct IngestRun<'a> {
     pub rejects: rejects::RejectIndex,
     /// The ids of stored events that are cached from batch to batch.
     pub stored_ids: StoredIds,
-    /// Events of batches that span many days, set aside as runs.
+    /// Events of batches that are set aside as runs.
     pub scatter: Scatter,
     /// Changes of the current transaction that the daily statistics do not include yet.
     pub stats_update: StatsUpdate,

@@ -1,8 +1,8 @@
 //! Removes wrappings: extracts the records inside the records of a log shipper.
 //!
-//! The format of the content of a wrapping is detected in turn, up to four levels deep. Each record
-//! is written on a separate line of a new block, with its position in the input, the map that reads
-//! it, and the columns that its wrappings supply.
+//! The format of the content of a wrapping is detected like that of a file, up to four levels deep.
+//! Each record is written on a separate line of a new block, with its position in the input, the
+//! map that reads it, and the columns that its wrappings supply.
 //!
 //! An unwrapper reads the records of a file in order, since the text inside a wrapping can continue
 //! in a later record.
