@@ -163,7 +163,7 @@ enum GroupedSync {
     Used(SyncAll),
 }
 
-/// Minimum size, in bytes, of a file that is always synced on its own, while other files are
+/// Minimum size, in bytes, of a file that is always synced separately, while other files are
 /// computed.
 const MIN_SYNCED_BYTES: usize = 1 << 20;
 

@@ -2,8 +2,8 @@
 //!
 //! New events arrive as fragments of sessions. A fragment joins the stored sessions of its key that
 //! are at most a timeout away. Their rows are removed from their files, and the merged sessions are
-//! written. Only files whose time range a fragment overlaps are read. Only their session key
-//! columns are read until a row matches.
+//! written. A file is read only if a fragment is at most a timeout away from its time range: the
+//! session key columns first, and the other columns only if a row matches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -34,8 +34,9 @@ pub struct SessionChanges {
     pub days: ChangedDays,
     /// Number of sessions written.
     pub sessions: u64,
-    /// For each day, the aggregates of these chatbots' sessions in new files, and the paths of the
-    /// files. With them, the statistics of a day are recomputed without reading these files again.
+    /// For each day, the aggregates of the sessions of these chatbots in the new files, and the
+    /// paths of the files. With them, the statistics of a day are recomputed without reading these
+    /// files again.
     pub aggregates: HashMap<Day, PartialDay>,
 }
 

@@ -37,7 +37,7 @@ pub struct FirstSeenUpdate {
 
 /// The visitors of a stored file that occur in new events.
 struct Matches {
-    /// Hashes of those visitors that the file contains.
+    /// Hashes of the visitors of new events that the file contains.
     hashes: Vec<u128>,
     /// The rows of visitors that move to an earlier time.
     moving: Option<PartialRewrite>,
