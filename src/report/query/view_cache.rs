@@ -50,8 +50,8 @@ impl Hasher for TokenHasher {
 /// The number of hash bits that select a slot of a [`ViewCache`].
 const SLOT_BITS: u32 = 9;
 
-/// A direct-mapped cache of values by token. It is small enough for the L1 cache of
-/// the CPU. A token replaces the previous one in its slot.
+/// A direct-mapped cache of values by token. It is small enough for the L1 cache of the CPU. A
+/// token replaces the previous one in its slot.
 pub(crate) struct ViewCache<V> {
     slots: Vec<(u128, V)>,
 }
