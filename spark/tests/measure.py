@@ -74,7 +74,7 @@ def kernel(logs, store, partitions):
 
 
 def spark_job(logs, store, cores, events, partitions):
-    """Runs a job on executors of one core. Returns its seconds, CPU and shuffle figures, and summary."""
+    """Runs a job on executors of one core. Returns its seconds, its figures and its summary."""
     log = {"enabled": "true", "dir": str(events), "compress": "false", "rolling.enabled": "false"}
     settings = {f"spark.eventLog.{name}": value for name, value in log.items()}
     with engines.local_cluster(cores, settings) as spark:
