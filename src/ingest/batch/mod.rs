@@ -343,9 +343,9 @@ fn collect_ids<'a>(events: &[Event<'a>], ids: &mut Vec<(u128, IdSeen<'a>)>) {
     }
 }
 
-/// Sorts events into groups with one session key each. Groups are ordered by chatbot and first
-/// time, so that neighbouring rows of a file resemble each other; the events of a group are ordered
-/// by time and id. Returns the events, and the start and end of each group.
+/// Sorts events into groups with one session key each. The groups of a chatbot are adjacent and
+/// ordered by first time, so that neighbouring rows of a file resemble each other; the events of a
+/// group are ordered by time and id. Returns the events, and the start and end of each group.
 fn group_by_session_key(events: Vec<Event<'_>>) -> (Vec<Event<'_>>, Vec<(usize, usize)>) {
     let order = sort_by_key(&events);
     let mut spans: Vec<(u64, Micros, usize, usize)> = Vec::new();

@@ -348,7 +348,8 @@ impl SourceRegistry {
         Ok(resumed.unwrap_or(ReadPlan::Full))
     }
 
-    /// Returns the heads of the files with this name whose content is the beginning of this file.
+    /// Returns the heads of the recorded files with this name, as far as this file begins with
+    /// them.
     pub fn heads_continued_by(&self, path: &str, file: &File) -> io::Result<Vec<String>> {
         let read = |offset, bytes: &mut [u8]| read_full_at(file, bytes, offset);
         let mut parts = FileParts { read, heads: Vec::new() };

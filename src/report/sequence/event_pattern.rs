@@ -153,8 +153,8 @@ pub(crate) struct PatternMatcher<'a> {
 }
 
 impl<'a> PatternMatcher<'a> {
-    /// Returns a matcher for a frame with the columns of the patterns.
-    /// Times without an offset are read in `zone`.
+    /// Returns a matcher for a frame with the columns of the patterns. Times without an offset are
+    /// read in `zone`.
     pub fn new(patterns: &'a [EventPattern], frame: &'a Frame, zone: Zone) -> Result<PatternMatcher<'a>> {
         let bind = |pattern: &'a EventPattern| pattern.conditions.bind(frame, zone);
         let conditional = patterns.iter().zip(0..).filter(|(pattern, _)| !pattern.conditions.is_empty());

@@ -160,7 +160,8 @@ impl EventIds {
             let start = tied.partition_point(|position| position.0 < number);
             let positions = tied.get(start..).unwrap_or_default().iter();
             let positions = positions.take_while(|position| position.0 == number);
-            // All ids are UUIDs in the same notation, which sort the same as numbers and as text.
+            // All ids are UUIDs in the same notation, which sort the same as numbers and as
+            // strings.
             let id = |row: u32| ids.get(row as usize).and_then(|id| uuid::Uuid::try_parse(id).ok());
             Ok(positions.map(|position| (*position, id(position.1).unwrap_or_default().as_u128())).collect())
         })?;

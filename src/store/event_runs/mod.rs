@@ -151,12 +151,13 @@ impl EventRuns {
         Ok(())
     }
 
-    /// Passes all events to `each` in time order, in pieces of about `memory` bytes, and removes
-    /// the runs. While `each` processes a piece, a thread reads the next two. A piece that takes
-    /// more than twice `memory`, such as many events of the same time, is passed in several parts
-    /// that overlap in time.
+    /// Passes all events to `each` in pieces of about `memory` bytes, and removes the runs. The
+    /// pieces are in time order. While `each` processes a piece, a thread reads the next two. A
+    /// piece that takes more than twice `memory`, such as many events of the same time, is passed
+    /// in several parts that overlap in time.
     ///
-    /// Events with the same time are in input order.
+    /// The events of a piece are not sorted by time, but those with the same time are in input
+    /// order.
     ///
     /// # Errors
     /// Fails if a temporary file cannot be read or is damaged, or if `each` fails.
