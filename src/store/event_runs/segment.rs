@@ -150,8 +150,10 @@ impl SegmentBuilder {
     fn own_text(&mut self, block: &Block, id: TextId) -> Result<u32> {
         let text = block.text(id).unwrap_or_default();
         let mut push = || {
-            let id =
-                self.texts.push(text).ok_or_else(|| Error::failed("the texts of events exceed 4 GiB"))?;
+            let id = self
+                .texts
+                .push(text)
+                .ok_or_else(|| Error::failed("the strings of the events exceed 4 GiB"))?;
             Ok(id.0)
         };
         if text.len() <= MAX_COPIED_TEXT {

@@ -67,5 +67,5 @@ impl DistinctTexts {
 }
 
 fn too_many() -> Error {
-    Error::failed("the texts of events exceed 4 GiB")
+    Error::failed("the strings of the events exceed 4 GiB")
 }
