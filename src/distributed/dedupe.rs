@@ -31,7 +31,7 @@ pub struct Outcomes {
     pub stored: u64,
     /// Duplicates.
     pub duplicate: u64,
-    /// Duplicates whose time or name differs from that of the stored event.
+    /// Duplicates whose time or name differs from that of the event with the same key.
     pub conflicts: u64,
 }
 

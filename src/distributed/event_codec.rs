@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::event::{Block, Channel, Event, EventRow, KeyKind, NO_AGENT, TextField, TextId};
 use crate::store::frame::take;
 
-/// The number of string fields: the text fields and `triggered_by`, in the order of the bits of the
-/// mask.
+/// The number of string fields. Each has a bit in the mask, in this order: the text fields, then
+/// `triggered_by`.
 const TEXTS: usize = TextField::COUNT + 1;
 
 /// Appends an event to bytes.

@@ -60,7 +60,8 @@ impl ReportContext {
     }
 
     /// Computes the results of a file. Rows of the kind [`kind::REPORT`] are results. All other
-    /// rows are visitor entries, and the key of such a row is its shard.
+    /// rows are visitor entries, and the key of such a row is its shard: [`kind::STORED`] for
+    /// visitors first seen in the window, [`kind::EVENT`] for the visitors of sessions.
     ///
     /// # Errors
     /// Fails if the file cannot be read or is damaged.

@@ -1,8 +1,9 @@
 //! The rows that tasks exchange, in columns for the Arrow C data interface.
 
-/// The kind of a row. Among the rows of one event key, stored events come first.
+/// The kind of a row. Among the rows of one key, stored ones come first. The rows of a report use
+/// the same kinds for other contents: see [`ReportContext`](super::ReportContext).
 pub mod kind {
-    /// A stored event. The payload is the hash of its content.
+    /// A stored event, whose payload is the hash of its content, or a stored session.
     pub const STORED: i32 = 0;
     /// A new event. The payload is the event.
     pub const EVENT: i32 = 1;
@@ -52,11 +53,12 @@ pub struct Rows {
     pub kinds: Vec<i32>,
     /// The key by which rows are distributed: 16 bytes of a hash.
     pub keys: Binary,
-    /// The time of the event. For a stored event, midnight of its date.
+    /// The time of the event. For a stored event, midnight of its date; for a stored session, its
+    /// start.
     pub times: Vec<i64>,
-    /// Index of the input file.
+    /// Index of the input file, or of the file of a stored session.
     pub files: Vec<i32>,
-    /// Position of the event in its file.
+    /// Position of the event in its file, or the row of a stored session in its file.
     pub positions: Vec<i64>,
     /// The event id, 16 bytes in the order of UUIDs.
     pub ids: Binary,
@@ -73,9 +75,9 @@ pub struct Head {
     pub key: u128,
     /// See [`Rows::times`].
     pub time: i64,
-    /// Index of the input file.
+    /// See [`Rows::files`].
     pub file: i32,
-    /// Position of the event in its file.
+    /// See [`Rows::positions`].
     pub position: i64,
     /// The event id.
     pub id: u128,

@@ -23,7 +23,7 @@ use crate::store::update::visitors::FirstSeenMap;
 use crate::store::update::{PartialRewrite, PartitionOutput, partition};
 use crate::time::{Day, Micros};
 
-/// Memory of the events of one batch, in bytes.
+/// Memory of the events and stored sessions of one batch, in bytes.
 const BATCH_BYTES: usize = 192 << 20;
 
 /// The changes that the events of a partition make to the tables. The files are in `staging/`.
@@ -68,13 +68,13 @@ fn sort_key(head: &Head) -> SortKey {
 }
 
 impl SessionsTask {
-    /// Creates a task. `is_sorted` is set if the rows arrive sorted by key, kind, time
-    /// and id.
+    /// Creates a task. `is_sorted` is set if the rows arrive sorted by key, kind, time and id.
     pub fn new(context: Arc<TaskContext>, is_sorted: bool) -> SessionsTask {
         SessionsTask::with_batch_bytes(context, is_sorted, BATCH_BYTES)
     }
 
-    /// Creates a task that writes a batch when its events take `batch_bytes` bytes.
+    /// Creates a task that writes a batch when its events and stored sessions take `batch_bytes`
+    /// bytes.
     pub fn with_batch_bytes(context: Arc<TaskContext>, is_sorted: bool, batch_bytes: usize) -> SessionsTask {
         let (decoder, output) = (EventDecoder::default(), Rows::default());
         let stored = StoredBatch::default();
