@@ -86,7 +86,7 @@ pub struct BlockReader {
     /// Offset and number of the line at the beginning of `carry`.
     offset: u64,
     line: u64,
-    /// Bytes of overlong lines in the current block, which are not in its text.
+    /// Number of bytes of the overlong lines in the current block, which are not in its `bytes`.
     overlong_bytes: u64,
     /// Length of the last line of the input if it is overlong and has no end.
     unfinished_overlong: Option<u64>,

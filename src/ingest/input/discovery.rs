@@ -34,7 +34,7 @@ impl Input {
 pub struct FoundInputs {
     /// The files, each once, sorted by path, and standard input last.
     pub files: Vec<Input>,
-    /// Inputs that do not exist or cannot be read.
+    /// Errors of inputs that do not exist, cannot be read or belong to a store.
     pub problems: Vec<Error>,
     /// Folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
