@@ -286,5 +286,5 @@ impl<'a> TextInterner<'a> {
 }
 
 fn too_many_texts() -> Error {
-    Error::failed("the texts of a block of events exceed 4 GiB")
+    Error::failed("the strings of a block of events exceed 4 GiB")
 }
