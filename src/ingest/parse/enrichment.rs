@@ -138,7 +138,7 @@ impl<'a> RowEnricher<'a> {
     pub fn ip_address(&mut self, interner: &mut Interner, text: TextId) -> Option<ResolvedIp> {
         let (enricher, policy) = (self.enricher, self.policy);
         self.memos.ips.get_or_insert([text.0], || {
-            // An IPv4 address has a single notation, so the text can be stored unchanged.
+            // An IPv4 address has a single notation, so the string can be stored unchanged.
             let plain = interner.get(text)?.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
             let ip = plain.or_else(|| first_ip_address(interner.get(text)?))?;
             let stored = match policy {
