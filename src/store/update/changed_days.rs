@@ -8,14 +8,15 @@ use crate::store::columns::Table;
 use crate::store::snapshot::Snapshot;
 use crate::time::Day;
 
-/// The chatbots whose statistics of a day must be recomputed; mergeable.
+/// The chatbots whose statistics of a day must be recomputed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Chatbots {
     All,
     Named(BTreeSet<String>),
 }
 
-/// Days, each with the chatbots whose statistics must be recomputed; mergeable.
+/// Days, each with the chatbots whose statistics must be recomputed. Those of several changes can
+/// be merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedDays(BTreeMap<Day, Chatbots>);
 

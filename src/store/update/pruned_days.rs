@@ -55,7 +55,7 @@ impl RetainedStats {
         RetainedStats { row: Some(row), visitors, new_visitors }
     }
 
-    /// Removes the chatbots whose sessions of the day were pruned from the aggregates. Returns the
+    /// Removes from the aggregates the chatbots whose sessions of the day were pruned. Returns the
     /// statistics of their retained sessions. `first_seen` are the visitors first seen on the day.
     pub fn extract(
         aggregates: &mut DayAggregates,
