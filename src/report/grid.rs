@@ -28,7 +28,7 @@ const MAX_PARALLEL_EVENTS: usize = 2 << 20;
 /// A request for a grid.
 #[derive(Clone, Debug)]
 pub struct GridRequest {
-    /// The options of all reports. Its window is replaced by each of `windows`.
+    /// The options of all reports. Each of `windows` replaces the window of their query.
     pub reports: ReportRequest,
     /// The windows, the shortest first. All end on the same day.
     pub windows: Vec<Window>,

@@ -9,10 +9,11 @@ pub(super) const MAX_STEPS: usize = 20;
 /// The bit of a tag that marks an excluded event.
 pub(super) const EXCLUDED: u32 = 1 << 30;
 
-/// An event: the steps that it matches, as bits from the lowest one.
+/// An event of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StepEvent {
     pub time: Micros,
+    /// The steps that it matches, as bits from the lowest one.
     pub steps: u32,
     /// Whether the event ends every chain before it.
     pub is_excluded: bool,
