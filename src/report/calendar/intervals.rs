@@ -339,8 +339,8 @@ impl Intervals {
     }
 }
 
-/// Returns the starts of the hours of a window, and the end of the last. An hour begins at
-/// the top of each hour of the local clock, or at a clock change that skips it.
+/// Returns the starts of the hours of a window, and the end of the last. An hour begins at each
+/// full hour of the local clock, or at a clock change that skips it.
 fn hours(window: Window, zone: Zone) -> Result<Vec<Micros>> {
     let mut starts = Vec::new();
     if window.from > window.to {

@@ -135,7 +135,7 @@ impl Field {
         }
     }
 
-    /// Returns whether values are ids, which compare as text: 7 is not 007.
+    /// Returns whether values are ids, which compare as strings: 7 is not 007.
     pub(super) fn is_id(&self) -> bool {
         self.column.kind == ColumnType::Uuid || (self.path.is_empty() && self.column.name.ends_with("_id"))
     }
