@@ -9,7 +9,7 @@ use super::parse::warnings::Warnings;
 use crate::store::manifest::LastRun;
 use crate::time::Micros;
 
-/// Counts of events by outcome; mergeable.
+/// Counts of events by outcome. Those of several files can be merged.
 ///
 /// Each event of an envelope counts separately. A line that cannot be parsed counts as one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

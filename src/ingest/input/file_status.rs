@@ -30,8 +30,7 @@ const TICK: i64 = 50_000_000;
 const TICK_OF_SECONDS: i64 = 2_000_000_000;
 
 impl FileStatus {
-    /// Returns the status of a file; `None` if the operating system does not record its
-    /// times.
+    /// Returns the status of a file; `None` if the operating system does not record its times.
     #[cfg(unix)]
     pub fn new(metadata: &Metadata) -> Option<FileStatus> {
         use std::os::unix::fs::MetadataExt;
@@ -43,8 +42,7 @@ impl FileStatus {
         })
     }
 
-    /// Returns the status of a file; `None` if the operating system does not record its
-    /// times.
+    /// Returns the status of a file; `None` if the operating system does not record its times.
     #[cfg(not(unix))]
     pub fn new(metadata: &Metadata) -> Option<FileStatus> {
         let nanoseconds = |time: std::io::Result<std::time::SystemTime>| {

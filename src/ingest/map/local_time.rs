@@ -59,8 +59,8 @@ impl TimeRules {
         Some(if has_offset(&time) { parsed } else { zone.from_local(parsed) })
     }
 
-    /// Parses a time by a pattern of `strftime`: `%d.%m.%Y %H:%M`. A date without a time
-    /// stands for its first instant.
+    /// Parses a time by a pattern of `strftime`: `%d.%m.%Y %H:%M`. A date without a time stands for
+    /// its first instant.
     pub fn by_pattern(self, text: &str, pattern: &str) -> Option<Micros> {
         if text.len() > LONGEST_TEXT {
             return None;

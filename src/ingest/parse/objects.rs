@@ -28,8 +28,8 @@ impl RowBuilder<'_> {
         properties
     }
 
-    /// Returns the object of a field and the span of the text to store; `None` if its value is
-    /// not an object. An object can also be written as JSON text in a string.
+    /// Returns the object of a field and the span of the text to store; `None` if its value is not
+    /// an object. An object can also be written as JSON text in a string.
     pub(super) fn object(&mut self, field: Field, value: FieldValue) -> Option<(Value, Span)> {
         let object = match value.member.value.kind() {
             // The object of an envelope, which was copied before the events inherited it.

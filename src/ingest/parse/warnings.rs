@@ -30,7 +30,7 @@ pub enum Warning {
     IdNamesDifferentEvents,
 }
 
-/// Counts of warnings; mergeable.
+/// Counts of warnings. Those of several files can be merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Warnings {
     counts: BTreeMap<Warning, u64>,
