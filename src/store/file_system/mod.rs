@@ -122,8 +122,8 @@ const MAX_FILE: u64 = 4 << 30;
 
 /// The file operations that the store needs.
 pub trait FileSystem: Send + Sync + std::fmt::Debug {
-    /// Creates a folder and its parents, accessible by the owner only. Does nothing if the
-    /// folder exists.
+    /// Creates a folder and its parents, accessible by the owner only. Does nothing if the folder
+    /// exists.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Creates a file with these contents, accessible by the owner only. Fails if the file exists.
     fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
