@@ -20,8 +20,8 @@ use crate::time::{Day, Micros, SECOND};
 const SLOW_RESPONSE: Micros = 3 * SECOND;
 
 rows! {
-    /// The distribution of times in milliseconds. Without times, all metrics except the
-    /// count are `None`.
+    /// The distribution of times in milliseconds. Without times, all metrics except the count are
+    /// `None`.
     TimeDistribution {
         dimensions {}
         metrics {

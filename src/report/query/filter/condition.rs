@@ -38,8 +38,8 @@ impl Condition {
         Ok(Condition { values: values.collect::<Result<_>>()?, field, operator })
     }
 
-    /// Returns whether a value satisfies the condition. A missing value equals the empty string
-    /// and differs from every other string; it contains no string and has no order.
+    /// Returns whether a value satisfies the condition. A missing value equals the empty string and
+    /// differs from every other string; it contains no string and has no order.
     fn accepts(&self, text: Option<&str>) -> bool {
         let positive = match text {
             None => match self.operator {
