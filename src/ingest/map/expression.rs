@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_a_pointer_a_constant_or_a_template() {
+    fn expression_is_a_pointer_a_constant_or_a_template() {
         let parse = |text| Expression::parse(text).unwrap();
         assert_eq!(parse("/a/b"), Expression::Place(place("/a/b")));
         assert_eq!(parse("^/a"), Expression::Place(place("^/a")));

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_transform_texts() {
+    fn filters_transform_strings() {
         assert_eq!(filtered("lower", "ÀB-c"), Some("àb-c".into()));
         assert_eq!(filtered("strip:$device:", "$device:a:b"), Some("a:b".into()));
         assert_eq!(filtered("strip:$device:", "u-1"), Some("u-1".into()));

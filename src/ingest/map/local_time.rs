@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_not_times() {
+    fn other_strings_are_not_times() {
         let utc = rules("UTC", false);
         for text in [
             "",

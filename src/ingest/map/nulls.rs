@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_texts_are_null() {
+    fn only_whole_strings_are_null() {
         let nulls = Nulls::new(vec!["00000000-0000-0000-0000-000000000000".into()]);
         let texts = [
             "",

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn step_into_a_text_continues_in_its_json() {
+    fn step_into_a_string_continues_in_its_json() {
         let record =
             r#"{"p":"{ \"a\":\n [\"x\\u00e9\", {\"b\": \"{\\\"c\\\":7}\"}] }","q":"plain","r":"[1"}"#;
         assert_eq!(text(record, "/p/a/0").as_deref(), Some("xé"));
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn condition_compares_texts_numbers_and_booleans() {
+    fn condition_compares_strings_numbers_and_booleans() {
         let record = r#"{"a":"x","n":1,"b":true,"e":"","deep":{"c":"y"}}"#;
         let holds = |text: &str| {
             let conditions = vec![vec![Condition::parse(text).unwrap()]];
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn filtered_text_can_be_null() {
+    fn filtered_string_can_be_null() {
         let record = r#"{"d":"$device:","u":"%2D","x":"$device:7"}"#;
         assert_eq!(text(record, "/d|strip:$device:"), None);
         assert_eq!(text(record, "/u|urldecode"), None);

@@ -215,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn list_of_byte_values_is_a_text() {
+    fn list_of_byte_values_is_a_string() {
         assert_eq!(unwrapped(r#"{"m":[104,105,10]}"#, &["/m"]).unwrap(), [("hi\n".into(), 2)]);
         assert_eq!(unwrapped(r#"{"m":[104,256]}"#, &["/m"]).unwrap().len(), 2);
     }
 
     #[test]
-    fn filters_are_applied_to_a_text() {
+    fn filters_are_applied_to_a_string() {
         assert_eq!(unwrapped(r#"{"d":"aGk="}"#, &["/d|base64"]).unwrap(), [("hi".into(), 2)]);
         assert_eq!(unwrapped(r#"{"d":"?"}"#, &["/d|base64"]), Err(BadWrapping));
     }

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_texts_share_an_id() {
+    fn equal_strings_share_an_id() {
         let long = "x".repeat(LONG as usize);
         let lines = format!("abcab{long}{long}");
         let buffer = TextBuffer { lines: &lines, decoded: String::new() };

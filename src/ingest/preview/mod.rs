@@ -52,7 +52,7 @@ pub struct PreviewOptions {
 pub struct Preview {
     /// The files.
     pub files: Vec<FilePreview>,
-    /// Inputs that were not found.
+    /// Errors of inputs that do not exist, cannot be read or belong to a store.
     #[serde(skip)]
     pub problems: Vec<Error>,
     /// Input folders without log files.

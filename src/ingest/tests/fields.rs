@@ -452,7 +452,7 @@ fn missing_campaign_is_read_from_the_page_url() {
 }
 
 #[test]
-fn rows_share_columns_derived_from_one_text() {
+fn rows_share_columns_derived_from_one_string() {
     let line =
         event_with(r#""user_agent":"ua","referrer":"https://www.google.com/","ip":"192.0.2.1, 10.0.0.1""#);
     let other = event_with(r#""user_agent":"other""#);
