@@ -308,7 +308,7 @@ fn with_long_text(short: &[String], long: &str) -> Vec<Option<String>> {
 }
 
 #[test]
-fn repeated_long_text_among_distinct_ones_is_stored_once() {
+fn repeated_long_string_among_distinct_ones_is_stored_once() {
     let short: Vec<String> = (0..900).map(|n| n.to_string()).collect();
     let long = "x".repeat(10_000);
     // Nine of ten rows have distinct strings. The others share a string that is a thousand times as
@@ -326,7 +326,7 @@ fn repeated_long_text_among_distinct_ones_is_stored_once() {
 }
 
 #[test]
-fn texts_over_the_page_limit_are_split_into_pages() {
+fn strings_over_the_page_limit_are_split_into_pages() {
     let short: Vec<String> = (0..200).map(|n| n.to_string()).collect();
     let values = with_long_text(&short, &"é".repeat(300));
     let rows = values.len();
@@ -362,7 +362,7 @@ fn texts_over_the_page_limit_are_split_into_pages() {
 }
 
 #[test]
-fn row_group_of_long_texts_ends_early() {
+fn row_group_of_long_strings_ends_early() {
     // Each row has a distinct string of 1 MiB less one byte.
     let texts: Vec<String> = (0..150).map(|n| format!("{n:03}").repeat((1 << 20) / 3)).collect();
     let mut frame = FrameBuilder::new(Table::Visitors);

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn frequent_texts_are_shared_between_blocks() {
+    fn frequent_strings_are_shared_between_blocks() {
         let hasher = TextHasher::default();
         let mut shared = Shared::default();
         let block = |texts: [&str; 3]| {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_texts_and_agents_have_a_maximum_size() {
+    fn shared_strings_and_agents_have_a_maximum_size() {
         let hasher = TextHasher::default();
         let mut shared = Shared::default();
         let mut block = Block::default();

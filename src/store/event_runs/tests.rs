@@ -207,7 +207,7 @@ fn events_of_one_time_are_drained_in_bounded_pieces() {
 }
 
 #[test]
-fn long_texts_are_divided_into_several_segments() {
+fn long_strings_are_divided_into_several_segments() {
     let folder = tempfile::tempdir().unwrap();
     let writer = writer(&folder);
     let mut block = Block::default();
