@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_text_has_no_counts() {
+    fn invalid_json_has_no_counts() {
         for json in ["", "{", "null", "[1]", r#"{"a":1"#, r#"{"a":-1}"#, r#"{"a":1,}"#, r#"{"a"}"#] {
             assert!(read(json).is_empty(), "{json}");
         }

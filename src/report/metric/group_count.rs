@@ -178,7 +178,7 @@ mod tests {
     use crate::store::frame::{Cell, FrameBuilder};
 
     #[test]
-    fn rows_are_counted_by_short_long_and_null_texts() {
+    fn rows_are_counted_by_short_long_and_null_strings() {
         let mut builder = FrameBuilder::new(Table::Sessions);
         let long = "a text longer than twelve bytes";
         for city in [Some("Bonn"), None, Some(long), Some("Bonn"), Some(long), Some("")] {
