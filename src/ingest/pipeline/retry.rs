@@ -120,8 +120,8 @@ struct Retry<'a> {
 impl Retry<'_> {
     fn run_all(&mut self, selects: &dyn Fn(&RejectRecord) -> bool) -> Result<()> {
         let snapshot = self.run.writer.snapshot()?;
-        // Read them in the order in which they were written, which keeps the lines of each log in
-        // order.
+        // Read the files in the order in which they were written, which keeps the lines of each log
+        // in order.
         let mut files: Vec<AuxiliaryFile> = snapshot.manifest().rejects.clone();
         files.sort_by_key(|file| file.written_at);
         self.run.progress.set_total(files.iter().map(|file| file.bytes).sum());
