@@ -140,7 +140,7 @@ impl RowGroups<'_> {
     /// does not support are one piece.
     ///
     /// # Errors
-    /// As [`DataFileReader::read`].
+    /// Returns the errors of [`DataFileReader::read`].
     pub fn next_piece(&mut self, max_rows: usize) -> Result<Option<Frame>> {
         self.next_frame(|groups, file| groups.next_piece(file, max_rows))
     }
@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn file_without_footer_checksum_is_compared_as_a_whole() {
+    fn file_without_footer_checksum_is_verified_as_a_whole() {
         let bytes = encode(&sample_days(40));
         let entry = entry(&bytes, 40, false);
         for at in (0..bytes.len()).step_by(3) {
