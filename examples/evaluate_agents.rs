@@ -3,11 +3,11 @@
 //!
 //! Usage: `cargo run --release --example evaluate_agents -- [OPTIONS] FILE…`
 //!
-//! A file holds one JSON object a line: `user_agent`, and any of `browser_name`, `os_name`,
-//! `device_type` and `is_bot` as labels, and `weight` (default 1). Names are compared
-//! without case, spaces and the words Mobile, iOS, WebView and Browser.
+//! A file contains one JSON object per line: `user_agent`, and any of `browser_name`, `os_name`,
+//! `device_type` and `is_bot` as labels, and `weight` (default 1). Names are compared without case,
+//! spaces and the words Mobile, iOS, WebView and Browser.
 //!
-//! - `--aliases FILE`: equal names, one pair a line: `IE = Internet Explorer`.
+//! - `--aliases FILE`: equal names, one pair per line: `IE = Internet Explorer`.
 //! - `--write DIRECTORY`: write the results of `wa` to files with the names of the inputs.
 //! - `--compare NAME=DIRECTORY`: add a column for such results, for example of another version.
 //! - `--failures METRIC`: print user agents that `wa` classifies differently, instead of the table.

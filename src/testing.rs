@@ -196,7 +196,7 @@ impl TestStore {
         rows
     }
 
-    /// Returns every text in the store's folder: file names, the text columns and the pages of all
+    /// Returns all text in the store's folder: file names, the text columns and the pages of all
     /// Parquet files, including orphan files, and the bytes of all files.
     pub(crate) fn all_text(&self) -> String {
         let mut all = String::new();

@@ -23,9 +23,9 @@ NOW = "2026-01-02T12:00:00Z"
 BUDGET = "256M"
 BUDGET_BYTES = 256 << 20
 CONSTANT = 128 << 20
-"""Bytes that a process may take in addition to the budget: see docs/settings.md."""
+"""Bytes that a process may take in addition to the budget: see docs/benchmarks.md."""
 VERIFY_BYTES = 512 << 20
-"""The limit of `wa verify` and `wa rebuild`, which have no budget: see docs/maintenance.md."""
+"""The limit of `wa verify` and `wa rebuild`, which have no budget: see docs/benchmarks.md."""
 MAX_RATIO = 20
 """Maximum CPU time per byte, as a multiple of that of a usual log."""
 EXCEPTIONS = {"9,000 dates": 45, "chatbots: wa verify": 30, "chatbots: wa rebuild": 35}

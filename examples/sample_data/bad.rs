@@ -214,7 +214,7 @@ fn odd() -> Vec<Bad> {
         twice,
         line(
             "wrong_types",
-            "optional fields of the wrong type: a width that is text, properties that are a list",
+            "optional fields of the wrong type: a width that is a string, properties that are a list",
             "stored; the fields are null, their values are in `extra`, and warnings are counted",
             &event("wrong_types", r#""screen_width":"wide","properties":[1,2],"page_url":7"#),
         ),

@@ -3,7 +3,7 @@
 /// The identity of an event.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Identity {
-    /// Its own id.
+    /// The id of the event in the log.
     Id(String),
     /// The text of its line, and its index in the envelope.
     Content(String, usize),

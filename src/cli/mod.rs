@@ -2,7 +2,7 @@
 //!
 //! Each command has a file. Its `Args` are the raw arguments, which `validate` converts to checked
 //! `Options`; `run` calls the library with them and prints the outcome. [`Printer`] chooses the
-//! stream for each text. Only `main` ends the process.
+//! output stream. Only `main` ends the process.
 
 mod anonymize;
 mod args;

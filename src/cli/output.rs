@@ -33,7 +33,7 @@ pub struct Printer {
     terminal: bool,
     out: Mutex<Box<dyn Write + Send>>,
     err: Mutex<Box<dyn Write + Send>>,
-    /// The texts that `--quiet` defers, in order.
+    /// The output that `--quiet` defers, in order.
     deferred: Mutex<Vec<Deferred>>,
     needs_attention: AtomicBool,
     pipe_closed: AtomicBool,
@@ -45,7 +45,7 @@ pub struct Printer {
 enum Deferred {
     /// A summary, and the committed change that it describes.
     Summary(String, Option<&'static str>),
-    /// A text for standard error.
+    /// A message for standard error.
     Message(String),
 }
 
@@ -228,7 +228,8 @@ impl Printer {
         self.message(error_text(error, self.err_color));
     }
 
-    /// Ends the run: prints the deferred texts if it failed or needs attention, and then the error.
+    /// Ends the run: prints the deferred output if it failed or needs attention, and then the
+    /// error.
     ///
     /// # Errors
     /// The kind of the error, for the exit status.

@@ -22,9 +22,8 @@ pub struct Annotation {
 
 /// Reads the annotations, ordered by day; those of one day have the order of the file.
 ///
-/// # Errors
-/// [`crate::ErrorKind::Usage`] if a key is not a day, or a value is neither a text nor a list of
-/// texts.
+/// # Errors [`crate::ErrorKind::Usage`] if a key is not a day, or a value is neither a string nor a
+/// list of strings.
 pub(super) fn read(file: &File<'_>, values: &DeTable<'_>) -> Result<Vec<Annotation>> {
     let mut annotations = Vec::new();
     for (key, value) in values.iter() {
@@ -41,7 +40,7 @@ pub(super) fn read(file: &File<'_>, values: &DeTable<'_>) -> Result<Vec<Annotati
         for note in notes {
             let DeValue::String(text) = note.get_ref() else {
                 let found = type_name(note.get_ref());
-                let message = format!("`{TABLE}.{name}` must be a text or a list of texts, not {found}");
+                let message = format!("`{TABLE}.{name}` must be a string or a list of strings, not {found}");
                 return Err(file.error(note.span(), message).hint(EXAMPLE));
             };
             annotations.push(Annotation { day, text: text.to_string() });

@@ -1,8 +1,8 @@
 //! Definitions in `wa.toml`: the events of goals, funnels and conversations, and the conditions of
 //! segments.
 //!
-//! The user chooses the names of goals, funnels and segments. This module reads the texts; the
-//! reports that use a definition interpret them.
+//! The user chooses the names of goals, funnels and segments. This module reads the definitions as
+//! strings; the reports that use them interpret these strings.
 
 use std::path::{Path, PathBuf};
 
@@ -113,11 +113,11 @@ fn event(
                 for condition in list.iter() {
                     match condition.get_ref() {
                         DeValue::String(text) => written.conditions.push(text.to_string()),
-                        _ => return wrong("an event whose conditions are texts"),
+                        _ => return wrong("an event whose conditions are strings"),
                     }
                 }
             }
-            _ => return wrong("an event with the keys event and where, whose values are texts"),
+            _ => return wrong("an event with the keys event and where, whose values are strings"),
         }
     }
     if written.event.is_empty() { wrong("an event with the key event") } else { Ok(written) }

@@ -96,7 +96,7 @@ fn window(window: &Window) -> Value {
     ])
 }
 
-/// Compresses a text (zlib) and encodes it as base64, which needs no escaping in HTML.
+/// Compresses a string (zlib) and encodes it as base64, which needs no escaping in HTML.
 ///
 /// # Errors
 /// Never fails in practice, since the compressed text is written to memory.

@@ -1,7 +1,7 @@
 //! Writes answers as compact JSON.
 //!
 //! An answer is an array of five elements: its groups, the comparison (or 0), the notes, the facts,
-//! and the means of `retention` (or 0). Texts are indexes into a shared list. Values are integers
+//! and the means of `retention` (or 0). Strings are indexes into a shared list. Values are integers
 //! (in hundredths if the unit in the [`schema`] requires it) or null.
 //!
 //! | group | encoding |
@@ -59,7 +59,7 @@ fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
-/// An answer whose texts have not been replaced by indexes yet.
+/// An answer whose strings have not been replaced by indexes yet.
 pub(super) struct EncodedAnswer {
     groups: Vec<EncodedGroup>,
     comparison: Option<Vec<EncodedComparison>>,
@@ -68,7 +68,7 @@ pub(super) struct EncodedAnswer {
     means: Option<Vec<Option<i64>>>,
 }
 
-/// A row of texts and values.
+/// A row of strings and values.
 type EncodedRow = (Vec<String>, Vec<Option<i64>>);
 
 struct EncodedGroup {
@@ -87,8 +87,8 @@ struct EncodedComparison {
 }
 
 impl EncodedAnswer {
-    /// Copies the shown rows of an answer. Control characters and bidirectional formatting in texts
-    /// are escaped.
+    /// Copies the shown rows of an answer. Control characters and bidirectional formatting in
+    /// strings are escaped.
     pub fn new(answer: &dyn Answer) -> EncodedAnswer {
         let matrix = answer.matrix();
         let means = matrix.as_ref().and_then(|matrix| {
@@ -231,7 +231,7 @@ fn write_rows(out: &mut String, rows: &[EncodedRow], texts: &mut Texts) {
     out.push(']');
 }
 
-/// A list of distinct texts.
+/// A list of distinct strings.
 #[derive(Default)]
 pub(super) struct Texts {
     all: Vec<String>,
@@ -239,7 +239,7 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// Returns the index of a text. Adds it if it is new.
+    /// Returns the index of a string. Adds the string if it is new.
     pub fn index(&mut self, text: &str) -> usize {
         if let Some(index) = self.indexes.get(text) {
             return *index;
@@ -250,7 +250,7 @@ impl Texts {
         index
     }
 
-    /// Returns all texts, in the order of their indexes.
+    /// Returns all strings, in the order of their indexes.
     pub fn into_texts(self) -> Vec<String> {
         self.all
     }

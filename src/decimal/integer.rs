@@ -65,7 +65,7 @@ fn parse_exponent(text: &[u8]) -> i64 {
     if negative { -size } else { size }
 }
 
-/// Returns whether a text is a JSON number.
+/// Returns whether a string is a JSON number.
 pub fn is_number(text: &str) -> bool {
     let bytes = text.as_bytes();
     let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);

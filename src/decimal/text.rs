@@ -16,7 +16,8 @@ pub(crate) struct DecimalText<'a> {
 }
 
 impl<'a> DecimalText<'a> {
-    /// Parses a number such as `12`, `-0.50`, `+3`, `.5` or `1e-7`; returns `None` for other text.
+    /// Parses a number such as `12`, `-0.50`, `+3`, `.5` or `1e-7`; returns `None` for any other
+    /// string.
     pub fn parse(text: &'a str) -> Option<DecimalText<'a>> {
         let (negative, number) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),

@@ -12,7 +12,7 @@ const SHARDS: usize = 16;
 /// Bytes at which a shard is emptied: 32 MiB in total, about 100,000 user agents of typical length.
 const SHARD_LIMIT: usize = 2 << 20;
 
-/// Estimated bytes per entry in addition to the text of the user agent.
+/// Estimated bytes per entry in addition to the user agent itself.
 const OVERHEAD: usize = 192;
 
 /// A concurrent map from user agents to their classification, bounded in memory.
@@ -41,7 +41,7 @@ impl Cache {
         {
             return Arc::clone(found);
         }
-        // Classify without the lock. Two threads may classify the same text; both get equal
+        // Classify without the lock. Two threads may classify the same user agent; both get equal
         // results.
         let classified = Arc::new(classify());
         let size = user_agent.len() + OVERHEAD;

@@ -9,7 +9,7 @@ const COUNTRIES: &str = include_str!("data/countries.txt");
 /// The longest name that is looked up, in bytes.
 const LONGEST_NAME: usize = 64;
 
-/// Returns the country code (ISO 3166-1 alpha-2, upper case) of the country that a text names;
+/// Returns the country code (ISO 3166-1 alpha-2, upper case) of the country that a string names;
 /// `None` if it names no country.
 ///
 /// Alpha-3 codes (`DEU`) and English names (`Germany`) are accepted too, in any case. Codes that
@@ -49,7 +49,7 @@ fn named(text: &str) -> Option<&'static str> {
     names.get(&text.to_lowercase()).copied()
 }
 
-/// Returns whether a text that is not a country code is a placeholder for an unknown country.
+/// Returns whether a string that is not a country code is a placeholder for an unknown country.
 /// Proxies and databases write `XX`, `T1` (Tor), `A1` (anonymous proxy) and other pairs of letters
 /// and digits, or `-`.
 pub fn is_unknown_country(text: &str) -> bool {

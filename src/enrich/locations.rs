@@ -28,7 +28,7 @@ const PROBED_RECORDS: usize = 2000;
 
 /// Maximum size of a database in bytes. Pointers of the format cannot address more.
 const MAX_FILE: u64 = 4 << 30;
-/// The metadata begins with this text, in the last `METADATA_SPAN` bytes of a database.
+/// The metadata begins with these bytes, in the last `METADATA_SPAN` bytes of a database.
 const METADATA_START: &[u8] = b"\xab\xcd\xefMaxMind.com";
 const METADATA_SPAN: u64 = 128 << 10;
 

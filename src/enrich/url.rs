@@ -1,7 +1,7 @@
 //! Lenient URL parsing: host, path and query of a logged URL, without allocation or errors.
 //!
-//! Logs contain any text that a browser, a proxy or an attacker sends. Text that is not a URL has
-//! no host. Only the first [`MAX_LENGTH`] bytes are parsed.
+//! Logs contain whatever a browser, a proxy or an attacker sends. A string that is not a URL has no
+//! host. Only the first [`MAX_LENGTH`] bytes are parsed.
 
 use std::borrow::Cow;
 
@@ -116,7 +116,7 @@ fn host(text: &str) -> Option<&str> {
         .then_some(host)
 }
 
-/// Returns whether a text is an IPv6 address, which may have a zone (RFC 6874).
+/// Returns whether a string is an IPv6 address, which may have a zone (RFC 6874).
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = text.split_once('%').unwrap_or((text, ""));
     address.parse::<std::net::Ipv6Addr>().is_ok()
@@ -190,7 +190,7 @@ pub(super) fn decode_repeatedly(text: &str) -> Cow<'_, str> {
     decoded
 }
 
-/// Returns whether a text has percent signs, each followed by two hexadecimal digits.
+/// Returns whether a string has percent signs, each followed by two hexadecimal digits.
 fn is_percent_encoded(text: &str) -> bool {
     let bytes = text.as_bytes();
     let escape =

@@ -36,7 +36,8 @@ pub fn name_uuid(name: &[u8]) -> uuid::Uuid {
     uuid::Builder::from_sha1_bytes(*first).into_uuid()
 }
 
-/// Parses a UUID in canonical form: 36 characters, lower case, hyphens; `None` for any other text.
+/// Parses a UUID in canonical form: 36 characters, lower case, hyphens; `None` for any other
+/// string.
 #[inline]
 pub fn parse_uuid(text: &str) -> Option<u128> {
     let text: &[u8; 36] = text.as_bytes().try_into().ok()?;

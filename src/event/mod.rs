@@ -1,8 +1,8 @@
 //! The in-memory form of an event, from the parser to the tables.
 //!
-//! A [`Block`] owns the distinct texts of a few megabytes of log lines. An [`EventRow`] holds the
-//! times and numbers of one event, and ids of its texts. An [`Event`] is a row with its block.
-//! Texts are not copied again until a table is written.
+//! A [`Block`] owns the distinct strings of a few megabytes of log lines. An [`EventRow`] holds the
+//! times and numbers of one event, and the ids of its strings. An [`Event`] is a row with its
+//! block. Strings are not copied again until a table is written.
 
 mod channel;
 mod ids;
@@ -19,7 +19,7 @@ pub use user_agent::{DeviceType, UserAgent};
 
 use crate::time::Micros;
 
-/// The text fields of an event, in the order of a row's texts.
+/// The text fields of an event, in the order of [`EventRow::text`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 #[allow(missing_docs)] // Each variant is the column of the same name in `store::columns`.
@@ -87,7 +87,7 @@ impl KeyKind {
     }
 }
 
-/// The times, numbers and text ids of one event of a [`Block`].
+/// The times and numbers of one event of a [`Block`], and the ids of its strings.
 #[derive(Clone, Copy, Debug)]
 pub struct EventRow {
     /// The event id, as the 128 bits of a UUID. For an event without an id in the log, this is the
@@ -153,17 +153,17 @@ impl EventRow {
         self.text[field as usize] = text;
     }
 
-    /// Returns the id of a text field.
+    /// Returns the string id of a text field.
     #[inline]
     pub fn get(&self, field: TextField) -> TextId {
         self.text[field as usize]
     }
 }
 
-/// The events of a block of log lines, with their texts.
+/// The events of a block of log lines, with their strings.
 #[derive(Debug, Default)]
 pub struct Block {
-    /// The distinct texts of all rows.
+    /// The distinct strings of all rows.
     pub texts: TextPool,
     /// The events.
     pub rows: Vec<EventRow>,
@@ -172,7 +172,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// Returns the text with an id; `None` for null.
+    /// Returns the string with an id; `None` for null.
     #[inline]
     pub fn text(&self, id: TextId) -> Option<&str> {
         self.texts.get(id)
@@ -184,17 +184,17 @@ impl Block {
     }
 }
 
-/// An event: a row together with the block that holds its texts.
+/// An event: a row together with the block that holds its strings.
 #[derive(Clone, Copy)]
 pub struct Event<'a> {
-    /// The block that holds the texts.
+    /// The block that holds the strings.
     pub block: &'a Block,
-    /// The times, numbers and text ids.
+    /// The times, numbers and string ids.
     pub row: &'a EventRow,
 }
 
 impl<'a> Event<'a> {
-    /// Returns a text field; `None` for null.
+    /// Returns the value of a text field; `None` for null.
     pub fn text(self, field: TextField) -> Option<&'a str> {
         self.block.text(self.row.text[field as usize])
     }

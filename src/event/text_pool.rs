@@ -1,43 +1,43 @@
-//! The texts of a block, in one buffer.
+//! The strings of a block, in one buffer.
 
-/// The id of a text in a block; [`TextId::NONE`] is null.
+/// The id of a string in a block; [`TextId::NONE`] is null.
 ///
-/// The parser stores each distinct text of a block once, so equal ids mean equal texts and
-/// different ids mean different texts.
+/// The parser stores each distinct string of a block once, so equal ids mean equal strings and
+/// different ids mean different strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TextId(pub u32);
 
 impl TextId {
-    /// No text: null.
+    /// No string: null.
     pub const NONE: TextId = TextId(u32::MAX);
 
-    /// Returns whether the text is null.
+    /// Returns whether the string is null.
     pub fn is_none(self) -> bool {
         self == TextId::NONE
     }
 }
 
-/// An append-only pool of texts in one buffer of at most 4 GiB.
+/// An append-only pool of strings in one buffer of at most 4 GiB.
 #[derive(Clone, Debug, Default)]
 pub struct TextPool {
     text: String,
-    /// The end offset of each text, in bytes.
+    /// The end offset of each string, in bytes.
     ends: Vec<u32>,
 }
 
 impl TextPool {
-    /// Returns a text; `None` for null.
+    /// Returns a string; `None` for null.
     #[inline]
     pub fn get(&self, id: TextId) -> Option<&str> {
         let bytes = self.text.as_bytes().get(self.range(id)?)?;
         // SAFETY: only `push` adds ends, each after appending a whole `str`, so the bytes between
-        // two consecutive ends are valid UTF-8. A checked slice would load every text into the
-        // CPU cache, although most callers compare only the position. The checks took 4 % of
-        // an ingest (`docs/benchmark-decisions.md`).
+        // two consecutive ends are valid UTF-8. A checked slice would load every string into the
+        // CPU cache, although most callers compare only the position. The checks took 4 % of an
+        // ingest (`docs/benchmark-decisions.md`).
         Some(unsafe { std::str::from_utf8_unchecked(bytes) })
     }
 
-    /// Returns whether the text with this id equals `text`.
+    /// Returns whether the string with this id equals `text`.
     #[inline]
     pub fn equals(&self, id: TextId, text: &str) -> bool {
         // Comparing bytes skips the check of character boundaries.
@@ -52,7 +52,7 @@ impl TextPool {
         Some(start as usize..end as usize)
     }
 
-    /// Appends a text and returns its id; `None` if the pool is full.
+    /// Appends a string and returns its id; `None` if the pool is full.
     pub fn push(&mut self, text: &str) -> Option<TextId> {
         let end = u32::try_from(self.text.len() + text.len()).ok()?;
         let id = u32::try_from(self.ends.len()).ok().map(TextId).filter(|id| !id.is_none())?;
@@ -61,23 +61,23 @@ impl TextPool {
         Some(id)
     }
 
-    /// Removes all texts and keeps the allocated memory.
+    /// Removes all strings and keeps the allocated memory.
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
     }
 
-    /// Returns the number of texts.
+    /// Returns the number of strings.
     pub fn count(&self) -> usize {
         self.ends.len()
     }
 
-    /// Returns the concatenation of all texts.
+    /// Returns the concatenation of all strings.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the size of the texts in bytes.
+    /// Returns the size of the strings in bytes.
     pub fn size(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<u32>()
     }

@@ -1,6 +1,6 @@
-//! The canonical form of a text, by which identifiers are compared.
+//! The canonical form of a string, by which identifiers are compared.
 //!
-//! Unicode has several forms of one text (`é` as one character or as two, full-width letters,
+//! Unicode has several forms of one string (`é` as one character or as two, full-width letters,
 //! ligatures), and a domain has a Unicode and an ASCII form (`münchen.de`, `xn--mnchen-3ya.de`).
 //! The canonical form is NFKC, with the labels of domains in Unicode. For email addresses, it
 //! ignores case.
@@ -27,7 +27,7 @@ pub(crate) enum Case {
     Ignored,
 }
 
-/// Returns the canonical form of a text.
+/// Returns the canonical form of a string.
 pub(crate) fn canonical(text: &str, case: Case) -> Cow<'_, str> {
     match layer(text.as_bytes(), None, case) {
         Some(layer) => Cow::Owned(String::from_utf8_lossy(&layer.bytes).into_owned()),
@@ -38,12 +38,12 @@ pub(crate) fn canonical(text: &str, case: Case) -> Cow<'_, str> {
     }
 }
 
-/// Returns the canonical form of a text with its offsets; `None` if the text is already canonical.
-/// The case of ASCII text is not changed. Bytes that are not UTF-8 are kept.
+/// Returns the canonical form of a string with its offsets; `None` if the string is already
+/// canonical. The case of ASCII letters is not changed. Bytes that are not UTF-8 are kept.
 ///
 /// `offsets` are the offsets of `text`, if it is itself a decoded layer.
 pub(crate) fn layer(text: &[u8], offsets: Option<&[usize]>, case: Case) -> Option<DecodedLayer> {
-    // Two hyphens are rare, so most texts need only this search.
+    // Two hyphens are rare, so most strings need only this search.
     let has_label = memmem::find(text, b"--").is_some_and(|_| find_label(text, 0).is_some());
     if !has_label {
         let normalizer = ComposingNormalizerBorrowed::new_nfkc();
@@ -91,7 +91,7 @@ pub(crate) fn layer(text: &[u8], offsets: Option<&[usize]>, case: Case) -> Optio
     Some(layer)
 }
 
-/// Returns the canonical form of a part of a text.
+/// Returns the canonical form of a part of a string.
 fn normalized(text: &str, case: Case) -> String {
     let normalizer = ComposingNormalizerBorrowed::new_nfkc();
     let normal = normalizer.normalize(text);

@@ -42,8 +42,8 @@ const CHARSETS: [&Encoding; 34] = [
     ISO_8859_8_I,
 ];
 
-/// Returns the bytes of a text in each charset that can encode it; none for ASCII text, which is
-/// the same in all charsets.
+/// Returns the bytes of a string in each charset that can encode it; none for an ASCII string,
+/// which is the same in all charsets.
 pub(crate) fn encodings(text: &str) -> BTreeSet<Vec<u8>> {
     if text.is_ascii() {
         return BTreeSet::new();

@@ -72,7 +72,7 @@ const ACCENTS: [(&str, char); 13] = [
     ("ogon", '\u{328}'),
 ];
 
-/// Parses the reference at the beginning of a text; returns its character and its length in bytes.
+/// Parses the reference at the beginning of `text`; returns its character and its length in bytes.
 pub(super) fn parse(text: &[u8]) -> Option<(char, usize)> {
     let end = text.iter().take(MAX_LENGTH).position(|b| *b == b';')?;
     let name = std::str::from_utf8(text.get(1..end)?).ok()?;

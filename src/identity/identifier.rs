@@ -1,8 +1,8 @@
 //! Identifiers of people: ids and email addresses.
 //!
-//! An identifier matches by its text in any identity field (`user_id`, `user_email`,
+//! An identifier matches an equal value in any identity field (`user_id`, `user_email`,
 //! `anonymous_id`, `session_id`), since some logs write the user id into `anonymous_id` after a
-//! login. [`for_each_reading`] removes the encodings that logs use. Texts are compared in their
+//! login. [`for_each_reading`] removes the encodings that logs use. Values are compared in their
 //! [`canonical`] form: email addresses ignore case, ids do not.
 
 use std::borrow::Cow;
@@ -40,7 +40,7 @@ impl Identifier {
         Identifier { kind, value: value.into() }
     }
 
-    /// Returns the text by which the identifier is compared.
+    /// Returns the string by which the identifier is compared.
     pub(crate) fn canonical(&self) -> Cow<'_, str> {
         match self.kind {
             IdentifierKind::Email => canonical(&self.value, Case::Ignored),
@@ -65,12 +65,11 @@ fn email_hash(key: &SecretKey, canonical: &str) -> String {
     key.hash(&[b"forgotten e-mail", canonical.as_bytes()])
 }
 
-/// Returns the keyed hashes of a text as an erased id, and, if `is_email`, as an erased email
+/// Returns the keyed hashes of a value as an erased id, and, if `is_email`, as an erased email
 /// address.
 ///
-/// The first versions hashed the unchanged text of an id, and the lower-case text of an email
-/// address. Old stores contain these hashes. For texts that are canonical, old and new hashes are
-/// equal.
+/// The first versions hashed ids unchanged, and email addresses in lower case. Old stores contain
+/// these hashes. For values that are canonical, old and new hashes are equal.
 pub(crate) fn erased_hashes(key: &SecretKey, text: &str, is_email: bool) -> Vec<String> {
     let id = canonical(text, Case::Differs);
     let mut hashes = vec![id_hash(key, &id)];
@@ -161,7 +160,7 @@ fn is_plain(value: &str) -> bool {
     }
 }
 
-/// Returns the email addresses in a text, each as written and without surrounding punctuation.
+/// Returns the email addresses in a value, each as written and without surrounding punctuation.
 fn email_addresses(text: &str) -> impl Iterator<Item = &str> {
     let separates = |c: char| c.is_whitespace() || ",;:<>()[]\"?&=/|".contains(c);
     let surrounds = |c: char| !(c.is_alphanumeric() || "_-+%".contains(c));
@@ -191,7 +190,7 @@ impl Identifiers {
         set
     }
 
-    /// Adds an identifier, unless the set has one with the same text. The kind of an id does not
+    /// Adds an identifier, unless the set has one with the same value. The kind of an id does not
     /// matter here, but an id and an email address are different identifiers.
     pub(crate) fn add(&mut self, identifier: Identifier) {
         let number = self.all.len();
@@ -233,7 +232,7 @@ impl Identifiers {
         found
     }
 
-    /// Returns whether one of the email addresses has no `@`, so that any text can match it.
+    /// Returns whether one of the email addresses has no `@`, so that any value can match it.
     pub(crate) fn has_bare_emails(&self) -> bool {
         self.has_bare_emails
     }

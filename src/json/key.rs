@@ -15,7 +15,7 @@ const WORD: usize = 16;
 pub(super) struct KeyTag(pub(super) u32);
 
 impl KeyTag {
-    /// The tag of keys with escapes and of the empty key, which are compared as texts.
+    /// The tag of keys with escapes and of the empty key, which are compared as strings.
     pub(super) const UNKNOWN: KeyTag = KeyTag(0);
 
     #[inline]
@@ -92,7 +92,7 @@ mod tests {
     use crate::json::Kind;
     use proptest::prelude::*;
 
-    /// Compares a key of a buffer with each text.
+    /// Compares a key of a buffer with each string.
     fn equal<'t>(buffer: &TextBuffer<'_>, key: Value, texts: &[&'t str]) -> Vec<&'t str> {
         texts.iter().copied().filter(|text| Key::new(text).equals(buffer, key)).collect()
     }

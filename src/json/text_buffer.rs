@@ -37,14 +37,14 @@ impl TextBuffer<'_> {
         bytes.unwrap_or(&[])
     }
 
-    /// Appends a text to `decoded` and returns its span.
+    /// Appends a string to `decoded` and returns its span.
     pub fn push(&mut self, text: &str) -> Span {
         let from = self.decoded.len();
         self.decoded.push_str(text);
         self.decoded_since(from)
     }
 
-    /// Appends a text, if there is one; returns its span, or null.
+    /// Appends a string, if there is one; returns its span, or null.
     pub fn push_optional(&mut self, text: Option<&str>) -> Span {
         text.map_or(Span::NONE, |text| self.push(text))
     }

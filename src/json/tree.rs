@@ -44,7 +44,7 @@ impl RowKey {
 /// The key of an element of an array.
 const NO_KEY: Value = Value::new(0, 0, Kind::Null, 0);
 
-/// The reason why a text has no tree.
+/// The reason why a JSON text has no tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TreeError {
     /// The text is not JSON.
@@ -53,7 +53,7 @@ pub enum TreeError {
     TooLarge,
 }
 
-/// The values of texts.
+/// The values of JSON texts.
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: Vec<Node>,

@@ -184,7 +184,7 @@ pub(super) fn sort(findings: &mut [Finding]) {
     });
 }
 
-/// Returns a text as the value of a sample: its first characters.
+/// Returns the first characters of a value, for a sample.
 pub(super) fn truncate(text: &str) -> String {
     match text.char_indices().nth(SAMPLE_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or("")),

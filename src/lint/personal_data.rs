@@ -1,4 +1,4 @@
-//! Finds personal data in texts: email addresses, phone numbers and card numbers.
+//! Finds personal data in strings: email addresses, phone numbers and card numbers.
 //!
 //! False findings waste the reader's time, so a match must be unmistakable. Phone numbers need a
 //! country code, separators, or a key that names a phone number. Card numbers need the prefix of an
@@ -17,14 +17,14 @@ const CARD_DIGITS: std::ops::RangeInclusive<usize> = 14..=19;
 /// Parts of keys whose values are phone numbers.
 const PHONE_KEYS: [&str; 6] = ["phone", "mobile", "telefon", "telephone", "whatsapp", "fax"];
 
-/// A part of a text that is personal data.
+/// A part of a string that is personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Match {
     pub rule: Rule,
     pub range: Range<usize>,
 }
 
-/// Returns the first match of each kind of personal data in a text. `key` is the key of the
+/// Returns the first match of each kind of personal data in a string. `key` is the key of the
 /// property, which decides whether plain digits are a phone number.
 pub(super) fn find(key: &str, text: &str) -> Vec<Match> {
     // Most values are short and have neither an at sign nor many digits.
@@ -50,7 +50,7 @@ pub(super) fn find(key: &str, text: &str) -> Vec<Match> {
     matches
 }
 
-/// Returns the text with all personal data masked. An email address keeps its first character and
+/// Returns a string with all personal data masked. An email address keeps its first character and
 /// its top-level domain; a number keeps its last two digits.
 pub(super) fn mask(key: &str, text: &str) -> String {
     let mut masked = String::new();

@@ -1,7 +1,7 @@
 //! Finds and redacts identifiers in text of any kind: plain, JSON, percent-encoded, HTML, or nested
 //! encodings (a URL in the query of another URL).
 //!
-//! [`WordSearch`] decides what counts as an occurrence. Texts and identifiers are compared in their
+//! [`WordSearch`] decides what counts as an occurrence. Text and identifiers are compared in their
 //! [`canonical`] form. In bytes that are not UTF-8, the encodings of identifiers in other charsets
 //! are searched.
 
@@ -29,7 +29,7 @@ pub(super) struct IdentifierMatcher {
     emails: Option<WordSearch>,
     /// Ids and email addresses in charsets other than UTF-8.
     encoded: [Option<WordSearch>; 2],
-    /// The texts of all identifiers, for lookups of whole values.
+    /// All identifiers as strings, for lookups of whole values.
     values: HashSet<Vec<u8>>,
 }
 
@@ -64,12 +64,12 @@ impl IdentifierMatcher {
         })
     }
 
-    /// Returns whether a text contains an identifier.
+    /// Returns whether a string contains an identifier.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
         !self.ranges(text).is_empty()
     }
 
-    /// Replaces each identifier in a text with `redacted`. Returns `None` if there is none.
+    /// Replaces each identifier in a string with `redacted`. Returns `None` if there is none.
     pub(super) fn redact(&self, text: &str) -> Option<String> {
         let ranges = self.ranges(text.as_bytes());
         if ranges.is_empty() {
@@ -119,7 +119,7 @@ impl IdentifierMatcher {
         Some(out)
     }
 
-    /// Returns the ranges of the identifiers in a text, sorted and without overlaps.
+    /// Returns the ranges of the identifiers in a string, sorted and without overlaps.
     fn ranges(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         let mut layer: Option<DecodedLayer> = None;

@@ -14,7 +14,7 @@ use crate::session::{CowStr, SessionSummary, UserProfile};
 use crate::store::columns::{Column, ColumnType, Table};
 use crate::store::frame::Frame;
 
-/// The columns of text that are not searched for identifiers.
+/// The string columns that are not searched for identifiers.
 const NOT_SEARCHED: [&str; 7] = [
     // The site, which is part of every session key.
     "chatbot_id",
@@ -42,7 +42,7 @@ const STANDARD: [&str; 8] = [
     "system",
 ];
 
-/// Returns the columns of a table that are searched for identifiers: all columns of text, except
+/// Returns the columns of a table that are searched for identifiers: all string columns, except
 /// [`NOT_SEARCHED`].
 pub(super) fn searched_columns(table: Table) -> impl Iterator<Item = &'static Column> {
     table.columns().iter().filter(|column| {
@@ -56,7 +56,7 @@ fn redact_name(name: &str, matcher: &IdentifierMatcher) -> Option<String> {
     if is_standard { None } else { matcher.redact(name) }
 }
 
-/// The new values of a text column by row; `None` is null.
+/// The new values of a string column by row; `None` is null.
 pub(super) type Edits = HashMap<usize, Option<String>>;
 
 /// Returns the edits that redact the identifiers in a frame of events, by column. Rows marked in
@@ -75,7 +75,7 @@ pub(super) fn event_edits(
             _ => matcher.redact(text),
         };
         let texts = frame.texts(name)?;
-        // Most texts repeat in many rows.
+        // Most values repeat in many rows.
         let mut redacted: HashMap<&str, Option<String>> = HashMap::new();
         for (row, erased) in erased.iter().enumerate() {
             let Some(text) = texts.get(row).filter(|_| !erased) else { continue };

@@ -1,9 +1,9 @@
-//! Finds words of a set in a text. The time is linear in the length of the text, regardless of the
-//! words.
+//! Finds words of a set in a string. The time is linear in the length of the string, regardless of
+//! the words.
 //!
 //! A word of at least [`MIN_WORD_BYTES`] bytes counts if no letter or digit precedes or follows it.
 //! A shorter word, such as `7`, occurs in ordinary text, so it counts only as a whole value: a
-//! text, a JSON string or number, or a component of a URL.
+//! column value, a JSON string or number, or a component of a URL.
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::nfa::contiguous::NFA;
@@ -36,10 +36,10 @@ impl WordSearch {
             .map_err(|e| Error::failed("too many identifiers for one search").caused_by(e))
     }
 
-    /// Calls a function with the range of each word in a text. If several words end at one
+    /// Calls a function with the range of each word in a string. If several words end at one
     /// position, the longest one is used.
     pub(super) fn find(&self, text: &[u8], mut each: impl FnMut(usize, usize)) {
-        // Nearly all texts contain no word. This search has a prefilter, so it is the fastest for
+        // Nearly all strings contain no word. This search has a prefilter, so it is the fastest for
         // them.
         let first = self.0.try_find(&Input::new(text).earliest(true));
         let (Ok(Some(_)), Ok(mut state)) = (first, self.0.start_state(Anchored::No)) else { return };
@@ -63,7 +63,7 @@ fn is_word(byte: Option<&u8>) -> bool {
     byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
-/// Returns whether a range of a text is a whole word or, if the range is short, a whole value.
+/// Returns whether a range of a string is a whole word or, if the range is short, a whole value.
 fn is_delimited(text: &[u8], start: usize, end: usize) -> bool {
     let before = start.checked_sub(1).and_then(|at| text.get(at));
     let after = text.get(end);
@@ -121,8 +121,8 @@ mod tests {
         assert_eq!(found(&["  "], "\"  \" a  b    "), ["  "]);
     }
 
-    /// Returns the shortest of three times to build a search for a word and to search a text of the
-    /// same length.
+    /// Returns the shortest of three times to build a search for a word and to search a string of
+    /// the same length.
     fn time(length: usize) -> Duration {
         let (word, text) = ("x".repeat(length), "x".repeat(length * 2) + "-" + &"x-".repeat(length));
         let once = || {

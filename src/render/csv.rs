@@ -60,17 +60,17 @@ pub(crate) fn record(record: &Record, terminal: bool) -> Vec<String> {
     record.entries().map(cell).collect()
 }
 
-/// Returns a text from a log as a cell. A text that a spreadsheet would evaluate as a formula is
-/// prefixed with `'`. On a terminal, control characters are escaped.
+/// Returns a string from a log as a cell. A string that a spreadsheet would evaluate as a formula
+/// is prefixed with `'`. On a terminal, control characters are escaped.
 pub(super) fn text_cell(text: &str, terminal: bool) -> String {
     let shown = if terminal { escape_control(text) } else { Cow::Borrowed(text) };
     if is_formula(text) { format!("'{shown}") } else { shown.into_owned() }
 }
 
-/// Returns whether a spreadsheet may evaluate a text as a formula.
+/// Returns whether a spreadsheet may evaluate a string as a formula.
 ///
 /// Spreadsheets differ in the white space and invisible characters that they skip before a formula,
-/// and also accept a full-width first character. All these texts count as formulas. A negative
+/// and also accept a full-width first character. All these strings count as formulas. A negative
 /// number is not a formula.
 fn is_formula(text: &str) -> bool {
     let is_skipped = |c: char| c.is_whitespace() || c.width().unwrap_or(0) == 0;

@@ -61,12 +61,13 @@ pub(crate) fn escape_json_control(json: String) -> String {
     escaped
 }
 
-/// Returns the width of a text in terminal cells.
+/// Returns the width of a string in terminal cells.
 pub(crate) fn display_width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// Truncates a text to a width in terminal cells, and appends `…`. Grapheme clusters are not split.
+/// Truncates a string to a width in terminal cells, and appends `…`. Grapheme clusters are not
+/// split.
 pub(super) fn truncate(text: &str, width: usize) -> Cow<'_, str> {
     if display_width(text) <= width {
         return Cow::Borrowed(text);
@@ -112,7 +113,7 @@ pub(super) fn shorten_path(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(shorten_middle(last, width))
 }
 
-/// Shortens a text to a width in terminal cells: `…` replaces its middle. Keeps more of the end
+/// Shortens a string to a width in terminal cells: `…` replaces its middle. Keeps more of the end
 /// than of the beginning, since file names end with their date and type.
 fn shorten_middle(text: &str, width: usize) -> String {
     let Some(room) = width.checked_sub(1).filter(|_| display_width(text) > width) else {
@@ -134,7 +135,7 @@ fn fitting<'a>(graphemes: impl Iterator<Item = &'a str>, width: usize) -> Vec<&'
         .collect()
 }
 
-/// Wraps the lines of a text between words. A word longer than a line, such as a path, is not
+/// Wraps the lines of a string between words. A word longer than a line, such as a path, is not
 /// split; the terminal continues it on the next line. Indented lines are not wrapped.
 pub(crate) fn wrap_lines(text: &str, width: usize) -> String {
     let mut wrapped = String::with_capacity(text.len() + 8);
@@ -155,7 +156,7 @@ pub(crate) fn wrap_lines(text: &str, width: usize) -> String {
     wrapped
 }
 
-/// Wraps a text between words into lines of at most `width` terminal cells. Longer words are
+/// Wraps a string between words into lines of at most `width` terminal cells. Longer words are
 /// truncated.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     join_wrapped(text.split(' '), " ", width)

@@ -46,7 +46,7 @@ impl SqlEngine {
         }
     }
 
-    /// Returns the path of a store as text.
+    /// Returns the path of a store as a string.
     fn check_path(self, dir: &Path) -> Result<&str> {
         let error = |reason: &str| {
             let message = format!("cannot write views of {}: {reason}", dir.display());
@@ -202,12 +202,12 @@ fn escape_hadoop_glob(path: &str) -> String {
     path.chars().map(escape).collect()
 }
 
-/// Returns a text in quotes, as in standard SQL.
+/// Returns a string in quotes, as in standard SQL.
 fn sql_text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Returns a text in quotes for engines that read `\` as an escape.
+/// Returns a string in quotes for engines that read `\` as an escape.
 fn sql_text_with_escapes(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

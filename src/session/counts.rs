@@ -92,7 +92,7 @@ impl<'a> EventCounts<'a> {
         true
     }
 
-    /// Converts into counts whose texts are owned.
+    /// Converts into counts whose names are owned.
     pub fn into_owned(self, texts: &TextInterner) -> EventCounts<'static> {
         let own = |(name, count): (CowStr<'a>, u64)| (texts.own(name), count);
         EventCounts(match self.0 {

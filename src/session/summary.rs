@@ -347,7 +347,7 @@ impl<'a> SessionSummary<'a> {
         }
     }
 
-    /// Converts into a summary that owns its texts; long texts are shared through `texts`.
+    /// Converts into a summary that owns its strings; long strings are shared through `texts`.
     pub fn into_owned(self, texts: &TextInterner) -> SessionSummary<'static> {
         let own = |text: CowStr<'a>| texts.own(text);
         let first = |value: First<CowStr<'a>>| First(value.0.map(|(at, text)| (at, own(text))));

@@ -1,7 +1,7 @@
-//! The texts of session summaries: borrowed from events or tables, or shared.
+//! The strings of session summaries: borrowed from events or tables, or shared.
 //!
 //! All events of an envelope inherit its fields, so thousands of sessions can have the same long
-//! text. Summaries that outlive their events share one copy of it.
+//! string. Summaries that outlive their events share one copy of it.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -13,15 +13,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text of a summary, borrowed or shared.
+/// A string of a summary, borrowed or shared.
 ///
-/// Most summaries are built and written at once, and borrow their texts from the events or the
+/// Most summaries are built and written at once, and borrow their strings from the events or the
 /// table.
 #[derive(Clone, Debug)]
 pub enum CowStr<'a> {
-    /// A text of an event or a table.
+    /// A string of an event or a table.
     Borrowed(&'a str),
-    /// An owned text, possibly shared with other summaries.
+    /// An owned string, possibly shared with other summaries.
     Shared(Arc<str>),
 }
 
@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     type Value = CowStr<'de>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a text")
+        f.write_str("a string")
     }
 
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<CowStr<'de>, E> {
@@ -123,15 +123,15 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// The length in bytes from which texts are deduplicated.
+/// The length in bytes from which strings are deduplicated.
 const LONG: usize = 1024;
 
-/// Deduplicates the long texts of summaries that own their texts.
+/// Deduplicates the long strings of summaries that own their strings.
 #[derive(Debug, Default)]
 pub struct TextInterner(Mutex<HashSet<Arc<str>>>);
 
 impl TextInterner {
-    /// Converts into a shared text; a long text that was seen before is not copied.
+    /// Converts into a shared string; a long string that was seen before is not copied.
     pub fn own(&self, text: CowStr<'_>) -> CowStr<'static> {
         let text = match text {
             CowStr::Shared(text) => return CowStr::Shared(text),
@@ -150,7 +150,7 @@ impl TextInterner {
         CowStr::Shared(text)
     }
 
-    /// Drops the texts that no summary uses any more.
+    /// Drops the strings that no summary uses any more.
     pub fn evict_unused(&self) {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         texts.retain(|text| Arc::strong_count(text) > 1);

@@ -24,7 +24,7 @@ FIXTURE = Fixture()
 
 
 def rows(page, title):
-    """Returns the texts of the cells of a table, by its caption."""
+    """Returns the text of each cell of a table, given the caption."""
     return page.evaluate("""(title) => {
       const table = [...document.querySelectorAll('table')].find((table) => table.caption && table.caption.textContent === title);
       return [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent));
@@ -388,7 +388,7 @@ class Accessibility(DashboardCase):
 
 
 class Safety(DashboardCase):
-    def test_hostile_texts_have_no_effect(self):
+    def test_hostile_strings_have_no_effect(self):
         page = self.open(FIXTURE.hostile_page, init=RECORD_COPIES)
         names = page.locator("#scope option").all_text_contents()
         self.assertEqual(len(names), 1 + len(HOSTILE))

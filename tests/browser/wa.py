@@ -24,7 +24,7 @@ HOSTILE = [
     "__proto__",
     "constructor",
 ]
-"""Texts that are harmful unless the page escapes them."""
+"""Strings that are harmful unless the page escapes them."""
 
 
 class Wa:
@@ -75,7 +75,7 @@ rated = "feedback_given"
 
 
 def hostile_log():
-    """Returns a log in which all texts are hostile."""
+    """Returns a log in which all strings are hostile."""
     lines = []
     for number, text in enumerate(HOSTILE):
         for step, name in enumerate(["widget_loaded", "message_sent", text, "message_received"]):

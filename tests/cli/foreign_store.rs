@@ -269,7 +269,7 @@ fn pipe_or_device_in_place_of_a_file_does_not_block() {
 }
 
 #[test]
-fn texts_of_a_foreign_manifest_cannot_control_the_terminal() {
+fn strings_of_a_foreign_manifest_cannot_control_the_terminal() {
     let sandbox = with_store();
     forge(&sandbox, |manifest| {
         let last = manifest.last_ingest.as_mut().unwrap();

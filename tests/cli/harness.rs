@@ -139,14 +139,14 @@ impl Run {
         self.stdout
     }
 
-    /// Checks that standard output contains a text.
+    /// Checks that standard output contains a string.
     #[track_caller]
     pub fn says(self, text: &str) -> Run {
         assert!(self.stdout.contains(text), "expected on standard output: {text}\n{self}");
         self
     }
 
-    /// Checks that standard error contains a text.
+    /// Checks that standard error contains a string.
     #[track_caller]
     pub fn warns(self, text: &str) -> Run {
         assert!(self.stderr.contains(text), "expected on standard error: {text}\n{self}");

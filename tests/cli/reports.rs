@@ -420,10 +420,10 @@ fn invalid_annotation_is_an_error_with_its_line() {
             "2026-13-01 = \"x\"",
             "`annotations.2026-13-01`: the name of an annotation must be a day, YYYY-MM-DD",
         ),
-        ("2026-11-01 = 5", "`annotations.2026-11-01` must be a text or a list of texts, not a number"),
+        ("2026-11-01 = 5", "`annotations.2026-11-01` must be a string or a list of strings, not a number"),
         (
             "2026-11-01 = [\"a\", true]",
-            "`annotations.2026-11-01` must be a text or a list of texts, not true or false",
+            "`annotations.2026-11-01` must be a string or a list of strings, not true or false",
         ),
     ] {
         sandbox.write("wa-store/wa.toml", format!("[annotations]\n2026-11-09 = \"fine\"\n{line}\n"));

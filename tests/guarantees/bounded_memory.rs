@@ -233,7 +233,7 @@ fn bounded_memory_long_inherited_text_is_stored() {
     }
     let (status, peak) = ingest(folder.path(), "texts.ndjson");
     assert_eq!(status, Some(0));
-    eprintln!("long inherited texts: {peak} MiB");
+    eprintln!("long inherited strings: {peak} MiB");
     assert!(peak <= BUDGET, "{peak} MiB");
     let store = wa::store::Store::new(folder.path().join("store-of-texts.ndjson"));
     let stored = store.snapshot().unwrap();

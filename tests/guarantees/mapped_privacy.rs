@@ -24,9 +24,9 @@ struct Case {
     map: Option<&'static str>,
     /// The arguments that name Ada.
     identifiers: Vec<[String; 2]>,
-    /// Texts that must not occur anywhere after the erasure.
+    /// Strings that must not occur anywhere after the erasure.
     secrets: Vec<&'static str>,
-    /// Texts that the export of Ada must contain, from columns and from `extra`.
+    /// Strings that the export of Ada must contain, from columns and from `extra`.
     exported: Vec<&'static str>,
     /// The IP addresses of the log.
     addresses: Vec<&'static str>,
@@ -79,7 +79,7 @@ fn decoded(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// Returns the texts that are found in the files of a store.
+/// Returns the strings that are found in the files of a store.
 fn found_in(store: &Path, texts: &[&'static str]) -> Vec<&'static str> {
     let all: Vec<Vec<u8>> =
         files_of(store).iter().filter(|path| !path.ends_with("key")).map(|path| decoded(path)).collect();

@@ -186,7 +186,7 @@ fn atomicity_killed_ingest_with_waiting_events_changes_nothing() {
     }
 }
 
-/// Writes a log of 30 days in random order. Its texts are long and do not compress well, so that
+/// Writes a log of 30 days in random order. Its strings are long and do not compress well, so that
 /// few events fill a batch.
 fn write_shuffled_log(path: &Path) {
     let mut rng = Rng(1);

@@ -422,7 +422,7 @@ fn robustness_growing_file_loses_no_line() {
 
 #[test]
 fn robustness_identical_lines_are_counted_across_blocks() {
-    // Twelve lines of 900 KB fill three blocks of 4 MiB.
+    // Each line of 900 KB fills a block of 1 MiB.
     let line = valid_line("long", 0).replace("\"id\":\"good-long-long-long\",", "");
     let line = line.replace("\"long\"", &format!("\"{}\"", "x".repeat(900_000)));
     let logs = Logs::new().with("a.ndjson", line.repeat(12));

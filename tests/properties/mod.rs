@@ -59,18 +59,18 @@ fn check_parsed(parsed: &Parsed) {
     }
 }
 
-/// Returns whether a text is JSON, of any depth and with any numbers.
+/// Returns whether a string is JSON, of any depth and with any numbers.
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// Returns whether a text is a sequence of JSON values, which may begin with U+001E (RFC 7464).
+/// Returns whether a string is a sequence of JSON values, which may begin with U+001E (RFC 7464).
 fn are_values(text: &str) -> bool {
     let text = text.replace('\u{1e}', " ");
     serde_json::Deserializer::from_str(&text).into_iter::<IgnoredAny>().all(|value| value.is_ok())
 }
 
-/// Returns whether a text begins with a JSON value. Other text may follow.
+/// Returns whether a string begins with a JSON value. Other text may follow.
 fn begins_with_value(text: &str) -> bool {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     values.next().is_some_and(|value| value.is_ok())

@@ -91,7 +91,7 @@ def day(cell):
 
 
 def instant(cell):
-    """Returns a time in UTC. A text without an offset is in UTC."""
+    """Returns a time in UTC. A string without an offset is in UTC."""
     if not isinstance(cell, datetime):
         text = re.sub(r"(Z|[+-]00(:?00)?)$", "", str(cell).strip())
         # Some Python versions accept only three or six digits.

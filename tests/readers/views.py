@@ -73,6 +73,6 @@ def check(wa, expected, folder):
 
 
 def statements(text):
-    """Splits a text into SQL statements."""
+    """Splits a string into SQL statements."""
     lines = [line for line in text.splitlines() if not line.startswith("--")]
     return [statement for statement in "\n".join(lines).split(";\n") if statement.strip()]

@@ -1,4 +1,5 @@
-//! Tests that texts avoid the words listed in `tests/words.txt`, and that lines are not too long.
+//! Tests that documentation, comments and messages avoid the words listed in `tests/words.txt`, and
+//! that lines are not too long.
 
 use std::fs;
 use std::path::PathBuf;

@@ -22,7 +22,7 @@ class Question:
     session: tuple = None
     """Column and value, which must be equal."""
     prop: tuple = None
-    """A property and the number that it must exceed, or the text that it must equal."""
+    """A property and the number that it must exceed, or the string that it must equal."""
     by: str = None
     """The session column of the breakdown."""
     by_property: str = None

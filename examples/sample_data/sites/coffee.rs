@@ -85,7 +85,7 @@ fn coffee_line(visit: &Visit, visitor: &Visitor, step: &Step, first: bool, id: &
     if let (true, Some(query)) = (first, source.query) {
         url = format!("{url}?{query}");
     }
-    // A page that was opened from another page of the shop has that page as referrer.
+    // The later page views of a visit have the shop's home page as referrer.
     let own = format!("{}/", COFFEE.host);
     let mut line = Object::new()
         .text("event_id", id)

@@ -87,7 +87,7 @@ impl ListFrame {
         let (start, end) = match key {
             None => (empty.to_owned(), String::new()),
             Some(key) => {
-                // A text in JSON has no line feed, so this is the key of the report itself.
+                // A JSON string contains no line feed, so this is the key of the report itself.
                 let list = format!("\n  \"{key}\": [");
                 let (before, after) = empty.split_once(&format!("{list}]")).unwrap_or((empty, ""));
                 (format!("{before}{list}\n"), format!("\n  ]{after}"))

@@ -34,7 +34,7 @@ function newId(prefix) {
   return `${prefix}-${lastId}`;
 }
 
-// Announces a text to screen readers.
+// Announces a message to screen readers.
 function say(text) {
   document.getElementById('said').textContent = text;
 }

@@ -80,7 +80,7 @@ function plural(count, noun) {
   return `${digits(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-// A spreadsheet could evaluate a text that begins with one of these characters.
+// A spreadsheet could evaluate a string that begins with one of these characters.
 const FORMULA = /^[\s\u200b-\u200f\u2060\ufeff]*[=+\-@\t\r\n＝＋－＠]/;
 
 const NUMBER = /^-?\d+(\.\d+)?$/;

@@ -1,6 +1,6 @@
 //! The rules about user agents: data files, compiled into one automaton.
 //!
-//! A data file has one rule a line, `Name = token, token, …`. Lines that start with `#` are
+//! A data file has one rule per line, `Name = token, token, …`. Lines that start with `#` are
 //! comments. Tokens match regardless of case, and only whole words: a letter or digit must not
 //! precede or follow a token that starts or ends with one. `*` at an end of a token lifts that
 //! restriction; `^` anchors a token to the start of the user agent. If several rules of a file

@@ -48,7 +48,7 @@ pub(super) struct StoredSessionReader<'a> {
 }
 
 impl<'a> StoredSessionReader<'a> {
-    /// Returns a reader of the rows of a shard, at the first date. Long texts of the rows are
+    /// Returns a reader of the rows of a shard, at the first date. Long strings of the rows are
     /// shared through `texts`.
     pub(super) fn new(
         snapshot: &'a Snapshot,

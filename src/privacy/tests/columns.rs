@@ -1,4 +1,4 @@
-//! Tests that an erasure covers every column of text in the schema.
+//! Tests that an erasure covers every string column in the schema.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn fill(store: &TestStore, table: Table, column: &str, value: &str) {
 }
 
 #[test]
-fn identifier_in_any_column_of_text_is_erased() {
+fn identifier_in_any_string_column_is_erased() {
     // The profile and user agent columns of a session are read only if the session has a profile or
     // user agent.
     let ids = r#""session_id":"s1","anonymous_id":"v1","user_name":"Bob","user_metadata":{"n":1},"user_agent":"Opera/9.80""#;
@@ -76,7 +76,7 @@ fn identifier_in_any_column_of_text_is_erased() {
 }
 
 #[test]
-fn every_column_of_text_is_searched_or_matched_as_a_whole() {
+fn every_string_column_is_searched_or_matched_as_a_whole() {
     for table in [Table::Events, Table::Sessions] {
         let ids = ["session_id", "anonymous_id", "user_id", "user_email"];
         let not_searched: Vec<&str> = columns_of_text(table)

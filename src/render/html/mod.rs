@@ -1,7 +1,7 @@
 //! Writes layouts as HTML.
 //!
 //! A document is one file that loads nothing: its content security policy allows only the inline
-//! style and script whose hashes it names. The templates escape all texts except those that are
+//! style and script whose hashes it names. The templates escape all strings except those that are
 //! marked as safe: the output of templates, style, script and base64.
 
 use base64::Engine as _;
@@ -55,7 +55,7 @@ impl Document<'_> {
     }
 }
 
-/// Fills a template. Its name must end with `.html`: all texts are then escaped.
+/// Fills a template. Its name must end with `.html`: all strings are then escaped.
 ///
 /// # Errors
 /// Fails if the template is invalid.

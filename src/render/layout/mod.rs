@@ -43,7 +43,7 @@ impl Section {
         Section { columns: columns.into_iter().collect(), ..Section::default() }
     }
 
-    /// Adds a row of texts, one per column.
+    /// Adds a row of strings, one per column.
     pub(crate) fn push<T: Into<String>>(&mut self, texts: impl IntoIterator<Item = T>) {
         self.rows.push(Row::plain(texts));
     }
@@ -70,7 +70,7 @@ impl Column {
         Column { title: title.to_owned(), kind, drop_priority: 0, dropped_name: None, kept_width }
     }
 
-    /// Creates a text column. Long texts are truncated.
+    /// Creates a text column. Long values are truncated.
     pub(crate) fn text(title: &str) -> Column {
         Column::new(title, ColumnKind::Text)
     }
@@ -90,7 +90,7 @@ impl Column {
         Column::id(title).keep_width(NAME_WIDTH)
     }
 
-    /// Creates a text column in which long texts wrap.
+    /// Creates a text column in which long values wrap.
     pub(crate) fn wrapped(title: &str) -> Column {
         Column::new(title, ColumnKind::WrappedText)
     }
@@ -158,7 +158,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Creates a row of texts.
+    /// Creates a row of strings.
     pub(crate) fn plain<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Row {
         let cells = texts.into_iter().map(|text| Cell::Text(text.into())).collect();
         Row { cells, style: RowStyle::Plain }
@@ -173,7 +173,7 @@ const NAME_WIDTH: usize = 24;
 /// A cell of a row.
 #[derive(Clone, Debug)]
 pub(crate) enum Cell {
-    /// A text without control characters.
+    /// A string without control characters.
     Text(String),
     /// The id of a stored row. If space is short, its first [`ROW_ID_PREFIX`] characters are shown,
     /// which suffice to find the row.

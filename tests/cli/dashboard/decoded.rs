@@ -92,7 +92,7 @@ impl Page {
         &self.data["answers"][self.cell(scope, window, part) as usize]
     }
 
-    /// Splits a flat array of texts and values into rows.
+    /// Splits a flat array of strings and values into rows.
     pub fn rows(&self, flat: &Value, names: usize, values: usize) -> Vec<(Vec<String>, Vec<Option<i64>>)> {
         let flat = flat.as_array().unwrap();
         assert_eq!(flat.len() % (names + values), 0);

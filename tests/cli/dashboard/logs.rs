@@ -71,7 +71,7 @@ pub fn busy(chatbots: u64, days: u64, sessions: u64) -> String {
     log
 }
 
-/// Texts that are harmful unless they are escaped.
+/// Strings that are harmful unless they are escaped.
 pub const HOSTILE: [&str; 12] = [
     "<script>alert(1)</script>",
     "</script><script>alert(2)</script>",
@@ -87,7 +87,7 @@ pub const HOSTILE: [&str; 12] = [
     "javascript:alert(7)//\u{2028}\u{feff}",
 ];
 
-/// Returns a log whose texts are all hostile.
+/// Returns a log whose strings are all hostile.
 pub fn hostile() -> String {
     let mut log = String::new();
     for (number, text) in HOSTILE.iter().enumerate() {

@@ -33,11 +33,11 @@ fn policy_allows_the_inline_style_and_script_and_nothing_else() {
 }
 
 #[test]
-fn hostile_texts_do_not_reach_the_markup() {
+fn hostile_strings_do_not_reach_the_markup() {
     let sandbox = Sandbox::new();
     sandbox.write("log.ndjson", logs::hostile());
     sandbox.wa("ingest -q log.ndjson").exits(0);
-    // Some of these texts look like the user agents of bots.
+    // Some of these strings look like the user agents of bots.
     let html = sandbox.wa("dashboard --as-of latest --limit all --include-bots").exits(0).stdout;
     // The data, the script, and nothing else.
     assert_eq!(html.matches("<script").count(), 2);
