@@ -3,7 +3,7 @@
 
 use super::Printer;
 
-/// A command that changes a store.
+/// How a command changes a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// Commits batch by batch, and resumes after an interruption.

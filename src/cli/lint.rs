@@ -52,7 +52,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", value_parser = values::chatbot)]
     chatbot: Vec<String>,
 
-    /// Check the properties against this tracking plan
+    /// Check the events against this tracking plan
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
 

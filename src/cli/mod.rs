@@ -106,8 +106,8 @@ impl Command {
         if matches!(self, Command::Ingest(_) | Command::Lint(_) | Command::Rejects(_)) { 3 } else { 0 }
     }
 
-    /// Returns the change that the command makes to the store; `None` if it is too short to be
-    /// interrupted.
+    /// Returns the change that the command makes to a store; `None` if it makes no change, or a
+    /// change too short to be interrupted.
     fn change(&self) -> Option<Change> {
         match self {
             Command::Ingest(_) => Some(Change::Ingest),

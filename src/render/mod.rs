@@ -8,6 +8,7 @@
 //! - `table` draws layouts with comfy-table, `fit` chooses the width of the columns;
 //! - `markdown`, `html` and `csv` write the other formats;
 //! - `events` renders lists of events, `ndjson` single events as log lines;
+//! - `lint` renders findings, `preview` the previews of files;
 //! - `views` writes `CREATE VIEW` statements for other SQL engines;
 //! - `numbers`, `labels` and `text` format numbers, keys and text.
 

@@ -1,4 +1,4 @@
-//! The progress bar of `ingest`, `verify`, `rebuild` and `merge`.
+//! The progress bar of long commands.
 
 use std::sync::{Mutex, PoisonError};
 

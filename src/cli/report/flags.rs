@@ -487,7 +487,7 @@ pub(super) struct FailArgs {
 /// The limit of reports without lists.
 #[derive(clap::Args, Debug, Default)]
 pub(super) struct ValuesArgs {
-    /// Values of --by: 1 to 100, or all [default: 10]
+    /// Values of --by: 1 to 100, or all [default: 10; 3 in tables of heatmap and retention]
     #[arg(long, value_name = "N", value_parser = values::limit)]
     pub limit: Option<Limit>,
 }

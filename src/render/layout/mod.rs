@@ -210,6 +210,6 @@ pub(crate) enum RowStyle {
     Plain,
     /// A row of less importance: the sum of the other rows, or a row of the previous period only.
     Faint,
-    /// A new row.
+    /// A row that is new in a comparison, or a summary row of a matrix.
     Strong,
 }
