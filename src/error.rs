@@ -18,9 +18,9 @@ pub enum ErrorKind {
     Usage,
     /// More lines were rejected than `--max-rejects` allows; nothing was committed.
     TooManyRejected,
-    /// A `--fail-if` condition is met.
+    /// A condition of `--fail-if` is met, or there are more findings than `--fail-on` allows.
     ConditionMet,
-    /// The work is committed, but some inputs could not be read to the end.
+    /// Some inputs could not be read to the end, or had no usable line. The rest is committed.
     PartialInput,
 }
 

@@ -22,8 +22,9 @@ pub struct Annotation {
 
 /// Reads the annotations, ordered by day; those of one day have the order of the file.
 ///
-/// # Errors [`crate::ErrorKind::Usage`] if a key is not a day, or a value is neither a string nor a
-/// list of strings.
+/// # Errors
+/// [`crate::ErrorKind::Usage`] if a key is not a day, or a value is neither a string nor a list of
+/// strings.
 pub(super) fn read(file: &File<'_>, values: &DeTable<'_>) -> Result<Vec<Annotation>> {
     let mut annotations = Vec::new();
     for (key, value) in values.iter() {

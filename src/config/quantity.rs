@@ -14,7 +14,7 @@ const UNITS: [(&str, Micros); 6] =
 /// Parses a duration such as `45s`, `30m`, `1h30m`, `90d`, `2w` or `1y` into microseconds.
 ///
 /// # Errors
-/// The reason why the text is invalid.
+/// The reason why the string is invalid.
 pub fn parse_duration(text: &str) -> Result<Micros, String> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -53,7 +53,7 @@ pub fn format_duration(mut duration: Micros) -> String {
 /// Parses a positive number of whole days: `30d`, `2w`, `1y`.
 ///
 /// # Errors
-/// The reason why the text is invalid.
+/// The reason why the string is invalid.
 pub fn parse_days(text: &str) -> Result<u32, String> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -75,7 +75,7 @@ pub fn parse_days(text: &str) -> Result<u32, String> {
 /// Parses a retention period: a number of days, or `forever`.
 ///
 /// # Errors
-/// The reason why the text is invalid.
+/// The reason why the string is invalid.
 pub fn parse_retention(text: &str) -> Result<Retention, String> {
     match text.trim() {
         "forever" => Ok(Retention::Forever),
@@ -116,7 +116,7 @@ const SIZE_UNITS: [(&str, u64); 13] = [
 /// Parses a size such as `512M`, `1GiB` or `800MB` into bytes, ignoring case.
 ///
 /// # Errors
-/// The reason why the text is invalid.
+/// The reason why the string is invalid.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

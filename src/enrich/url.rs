@@ -1,11 +1,11 @@
 //! Lenient URL parsing: host, path and query of a logged URL, without allocation or errors.
 //!
 //! Logs contain whatever a browser, a proxy or an attacker sends. A string that is not a URL has no
-//! host. Only the first [`MAX_LENGTH`] bytes are parsed.
+//! host. Host and query are parsed from the first [`MAX_LENGTH`] bytes.
 
 use std::borrow::Cow;
 
-/// Maximum number of bytes of a URL that are parsed.
+/// The number of bytes of a URL from which host and query are parsed.
 const MAX_LENGTH: usize = 16 * 1024;
 
 /// The parts of a URL that identify a traffic source.

@@ -146,7 +146,8 @@ const BYTE_CLASSES: [u8; 256] = {
     classes
 };
 
-/// Returns whether a value contains no encoding.
+/// Returns whether a value has only one form: it contains no encoding, no surrounding white space
+/// and no email address within other text.
 ///
 /// Nearly all values are plain. An erasure reads the values of every event, and this check saves
 /// decoding them.

@@ -229,7 +229,7 @@ pub(super) fn is_generic(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The recommended names of the reference.
+    /// The recommended event names.
     const RECOMMENDED: [&str; 15] = [
         "widget_loaded",
         "widget_opened",

@@ -17,7 +17,7 @@ const SAMPLE_CHARS: usize = 60;
 pub enum Rule {
     /// The event name is not in snake_case.
     NameCase,
-    /// The event name is not in the past tense.
+    /// No word of the event name is in the past tense.
     NameTense,
     /// The event name does not name an action and its object.
     NameGeneric,
@@ -120,7 +120,7 @@ pub struct LintReport {
     /// The findings, by number of events in descending order, then by event name, rule and
     /// property.
     pub findings: Vec<Finding>,
-    /// The number of events whose findings are not listed because of the limit `MAX_FINDINGS`.
+    /// The number of events with findings or properties that exceeded a limit and were ignored.
     pub untracked: u64,
 }
 

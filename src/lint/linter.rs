@@ -32,7 +32,7 @@ const CATEGORIES: [&str; 4] = ["engagement", "performance", "error", "system"];
 
 /// The maximum size of the properties of an event, in bytes of JSON.
 const MAX_PROPERTIES_BYTES: usize = 1024;
-/// The maximum number of event names whose events are counted separately.
+/// The maximum number of different event names that are counted.
 const MAX_NAMES: usize = 10_000;
 /// The maximum number of properties whose types are counted.
 const MAX_TYPED_PROPERTIES: usize = 20_000;

@@ -1,8 +1,8 @@
 //! Finds personal data in strings: email addresses, phone numbers and card numbers.
 //!
 //! False findings waste the reader's time, so a match must be unmistakable. Phone numbers need a
-//! country code, separators, or a key that names a phone number. Card numbers need the prefix of an
-//! issuer and the Luhn check digit (ISO/IEC 7812-1).
+//! country code, an area code, or a key that names a phone number. Card numbers need the prefix of
+//! an issuer and the Luhn check digit (ISO/IEC 7812-1).
 
 use std::ops::Range;
 
@@ -117,7 +117,7 @@ fn email_address(text: &str) -> Option<Range<usize>> {
 }
 
 /// Returns the ranges of digits, including the separators between digits, and a leading plus sign
-/// or bracket. Digits that touch a letter or an underscore, as in an id, are not returned.
+/// or parenthesis. Digits that touch a letter or an underscore, as in an id, are not returned.
 fn digit_groups(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut groups = Vec::new();
@@ -174,8 +174,9 @@ fn luhn_sum(digits: &[u8]) -> u32 {
         .sum()
 }
 
-/// Returns whether a group is a phone number: it has a country code, or an area code in brackets or
-/// after a leading zero and before a separator, or its key names a phone number.
+/// Returns whether a group is a phone number: it has a country code, an area code in
+/// parentheses, or an area code between a leading zero and a separator, or its key names a phone
+/// number.
 fn is_phone_number(key: &str, text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     if !PHONE_DIGITS.contains(&digits) || text.get(1..).is_some_and(|rest| rest.contains('+')) {

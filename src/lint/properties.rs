@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::json::lenient::{each_element, each_member};
 use crate::json::unescape;
 
-/// Objects nested deeper than this are not searched: their text is one value.
+/// Objects and arrays at this depth are not searched: each is one value.
 const MAX_DEPTH: usize = 8;
 
 /// The JSON type of a property. Integers and other numbers are one type.

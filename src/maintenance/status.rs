@@ -221,7 +221,7 @@ fn warnings(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Cloc
             warn(
                 "not_pruned",
                 format!(
-                    "{} are retained for {}, but some are of {overdue}: run `wa gc` every night",
+                    "{} are retained for {}, but some are from {overdue}: run `wa gc` every night",
                     table.name(),
                     format_retention(retention)
                 ),

@@ -54,7 +54,7 @@ pub fn forget(
     writer.complete(outcome)
 }
 
-/// Erases identifiers like [`forget`], with an open writer.
+/// Runs a [`forget`] with an open writer.
 ///
 /// # Errors
 /// Fails with [`ErrorKind::Usage`] if no identifier is given.

@@ -29,8 +29,8 @@ const NOT_SEARCHED: [&str; 7] = [
     "device_type",
 ];
 
-/// Event names and categories of the reference system. They identify no person. Even if an id
-/// equals such a name, the counts of sessions must not change.
+/// Standard event names and categories. They identify no person. Even if an id equals such a name,
+/// the counts of sessions must not change.
 const STANDARD: [&str; 8] = [
     "page_viewed",
     "page_view",
