@@ -45,7 +45,7 @@ pub struct Settings {
     pub anonymize_after_days: Option<u32>,
     /// A MaxMind-format database of locations.
     pub geoip: Option<PathBuf>,
-    /// The memory budget of an ingest, in bytes.
+    /// The memory budget of an ingest or a merge, in bytes.
     pub memory: u64,
     /// The file with the secret key, if it is not in the store.
     pub key_file: Option<PathBuf>,

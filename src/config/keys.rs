@@ -104,7 +104,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "memory",
         variable: Some("WA_MEMORY"),
-        doc: "The memory budget of an ingest: \"256M\" or more.",
+        doc: "The memory budget of an ingest or a merge: \"256M\" or more.",
         example: "512M",
         parse: |settings, value, _| {
             let memory = parse_size(value)?;
