@@ -194,7 +194,7 @@ impl ParseTask {
         let SourceState { handle, status, position, all_have_ids, has_future_lines } = &self.source;
         let (Some(handle), Some(reader)) = (handle, &self.reader) else { return Ok(None) };
         let read = (*position, status.clone(), self.map.clone());
-        // The entry only saves time.
+        // An error is ignored: without an entry, the next ingest only reads the file again.
         let update = self.context.sources()?.update(&self.path, &self.name, handle, reader, read);
         let mut update = update.unwrap_or(None);
         if let Some(update) = &mut update {
