@@ -244,8 +244,8 @@ impl BlockReader {
         self.size
     }
 
-    /// Returns the number of bytes read, compressed. For a resumed file this includes the bytes
-    /// before the offset.
+    /// Returns the number of bytes read, before decompression. For a resumed file, this includes
+    /// the bytes before the offset.
     pub fn consumed(&self) -> u64 {
         self.stream.consumed()
     }
@@ -256,7 +256,7 @@ impl BlockReader {
         self.stream.digest_at(offset)
     }
 
-    /// Returns the hash of all bytes that were read, compressed.
+    /// Returns the hash of all bytes that were read, before decompression.
     pub fn digest(&self) -> u128 {
         self.stream.digest()
     }

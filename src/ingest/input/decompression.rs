@@ -62,8 +62,8 @@ impl DecompressedStream {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            // A block begins with the digits of pi; a file without blocks ends with the digits of
-            // its square root.
+            // A block begins with the digits of pi. A file without blocks ends with the digits of
+            // the square root of pi.
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59]
             | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90] => Compression::Bzip2,
             _ => Compression::Plain,
@@ -107,12 +107,12 @@ impl DecompressedStream {
         self.compression
     }
 
-    /// Returns the number of bytes read from the source, compressed.
+    /// Returns the number of bytes read from the source, before decompression.
     pub fn consumed(&self) -> u64 {
         self.consumed.get().length()
     }
 
-    /// Returns the hash of all bytes read from the source, compressed.
+    /// Returns the hash of all bytes read from the source, before decompression.
     pub fn digest(&self) -> u128 {
         self.consumed.get().digest()
     }

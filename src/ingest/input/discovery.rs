@@ -38,7 +38,7 @@ pub struct FoundInputs {
     pub problems: Vec<Error>,
     /// Folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
-    /// Logs in folders whose compression is not supported.
+    /// Logs of unsupported compression. Only those of folders that also have other logs are listed.
     pub unread_logs: Vec<PathBuf>,
 }
 

@@ -66,8 +66,8 @@ const FORMATS: [Format; 34] = [
 
 /// Number of first bytes in which control characters are counted.
 const SAMPLE: usize = 4 << 10;
-/// In binary data, at least one of this many bytes is a control character. In random bytes, one in
-/// nine is.
+/// In binary data, more than one in this many bytes is a control character. In random bytes, about
+/// one in nine is.
 const BYTES_PER_CONTROL: usize = 20;
 /// Number of bytes that must be printable at the start of a line that begins with a brace. A line
 /// that ends with a brace can be shorter.
@@ -135,7 +135,7 @@ fn is_binary(head: &[u8]) -> bool {
         let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r');
         let line = line.get(..end).unwrap_or(line);
         // Accept a short line that begins with `{"` and ends with `"}`, whatever is in between.
-        // Random bytes contain such a line once in 2^32 bytes.
+        // Random bytes contain such a line about once in 2^39 bytes.
         let is_object = line.starts_with(b"{\"") && line.trim_ascii_end().ends_with(b"\"}");
         let is_printable = line.iter().all(printable);
         line.starts_with(b"{")

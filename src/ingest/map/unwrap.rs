@@ -19,7 +19,7 @@ pub struct Place {
 pub struct Join {
     /// The pointer to a value that all parts of the text have in common.
     pub by: Pointer,
-    /// Whether the text continues in a later record.
+    /// The condition under which the text continues in a later record.
     pub until: JoinEnd,
 }
 

@@ -32,7 +32,7 @@ pub struct IngestReport {
     pub problems: Vec<Error>,
     /// Input folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
-    /// Logs in folders that were not read because their compression is not supported.
+    /// Logs that were found in folders but not read, because their compression is not supported.
     pub unread_logs: Vec<PathBuf>,
     /// Whether the stored events are committed. After a failure: whether at least one batch is.
     pub committed: bool,

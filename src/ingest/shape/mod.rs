@@ -34,7 +34,7 @@ use nearest::{Nearest, nearest_to_columns, nearest_to_json};
 /// The shape of a sample of records.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shape {
-    /// The reader of maps that fits.
+    /// The reader that a map for these records needs.
     pub reader: &'static str,
     /// A description of how the records are separated and divided.
     pub form: String,

@@ -33,7 +33,8 @@ pub struct Unwrapper {
     /// Whether text was joined from several records. If so, reading cannot resume in the middle of
     /// the file.
     has_joined: bool,
-    /// The first value that two maps fit equally well. Nothing is read after it.
+    /// Two maps that match a value equally well, and the position of the value. Nothing after it is
+    /// read.
     ambiguous: Option<(Ambiguous, Position)>,
     out: UnwrappedBlock,
 }
@@ -107,7 +108,8 @@ impl Unwrapper {
         !self.has_joined && self.pending.is_empty() && self.map.join.is_none()
     }
 
-    /// Returns the first value that two maps fit equally well.
+    /// Returns two maps that match a value equally well, and the position of the value; `None` if
+    /// there is no such value.
     pub fn ambiguous(&self) -> Option<&(Ambiguous, Position)> {
         self.ambiguous.as_ref()
     }
