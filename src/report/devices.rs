@@ -60,7 +60,7 @@ impl ReportBody for Devices {
     }
 }
 
-/// The columns whose values are counted, each with the text that stands for null.
+/// The columns whose values are counted, each with the label of null values.
 pub(crate) const COLUMNS: [(&str, &str); 3] =
     [("device_type", "unknown"), ("browser_name", "unknown"), ("os_name", "unknown")];
 

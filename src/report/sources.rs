@@ -74,7 +74,7 @@ impl ReportBody for Sources {
     }
 }
 
-/// The columns whose values are counted, each with the text that stands for null.
+/// The columns whose values are counted, each with the label of null values.
 pub(crate) const COLUMNS: [(&str, &str); 3] =
     [("utm_source", "unknown"), ("referrer_domain", "direct"), ("channel", "Direct")];
 

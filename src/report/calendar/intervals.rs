@@ -303,7 +303,7 @@ impl Intervals {
         }
     }
 
-    /// Returns the start of an interval as text, and whether the interval is complete.
+    /// Returns the start of an interval as a string, and whether the interval is complete.
     fn describe(&self, number: usize, now: Micros) -> Option<(String, bool)> {
         let window = self.window;
         match &self.parts {

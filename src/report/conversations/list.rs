@@ -138,7 +138,7 @@ fn compare(a: &(SessionFact, Exchange), b: &(SessionFact, Exchange)) -> Ordering
     b.0.started.cmp(&a.0.started).then_with(|| a.0.id.cmp(&b.0.id))
 }
 
-/// Keeps the first `limit` conversations as soon as there are more than about four times as many.
+/// Drops all but the first `limit` conversations once there are more than about four times as many.
 pub(super) fn prune(found: &mut Vec<(SessionFact, Exchange)>, limit: Option<usize>) {
     if let Some(limit) = limit
         && found.len() > limit.saturating_mul(4).saturating_add(64)

@@ -1,8 +1,8 @@
 //! `conversations`: replies, waiting times, ratings, handoffs and resolutions.
 //!
 //! The report is computed from the events of the sessions with at least one `message_sent`. Times
-//! are measured between events, not taken from the property `response_time_ms` of replies. Every
-//! conversation therefore counts.
+//! are measured between events, not taken from the property `response_time_ms` of replies.
+//! Conversations whose replies lack the property therefore count too.
 
 mod exchange;
 mod list;
@@ -38,12 +38,12 @@ rows! {
         metrics {
             /// The number of sessions with at least one message sent.
             conversations: u64,
-            /// The conversations with a reply after the first message.
+            /// The number of conversations with a reply after the first message.
             answered: u64,
-            /// The conversations without such a reply.
+            /// The number of conversations without such a reply.
             unanswered: u64,
-            /// The conversations whose last message is the visitor's, with or without an earlier
-            /// reply.
+            /// The number of conversations whose last message is the visitor's, with or without an
+            /// earlier reply.
             dropped: u64,
             /// 100 × answered / conversations.
             answered_rate: Percent,
@@ -89,7 +89,7 @@ rows! {
         metrics {
             /// The number of ratings.
             ratings: u64,
-            /// The ratings of 4 and 5, and thumbs up.
+            /// The number of ratings of 4 and 5, and of thumbs up.
             positive: u64,
             /// 100 × positive / ratings.
             rate: Percent,

@@ -42,7 +42,7 @@ pub struct Period<const IS_WEEKDAY: bool> {
     label: String,
     /// The number of conversations.
     pub conversations: u64,
-    /// The conversations without a reply.
+    /// The number of conversations without a reply.
     pub unanswered: u64,
     /// The median of the first response times.
     pub first_response_p50: Option<Millis>,

@@ -70,7 +70,7 @@ mod tests {
             (r#"{"helpful":true}"#, Some(true)),
             (r#"{"feedback":"Thumbs_Up"}"#, Some(true)),
             (r#"{"feedback":"It was fine"}"#, None),
-            // The text is not a rating, so the next property is tried.
+            // The string is not a rating, so the next property is tried.
             (r#"{"rating":"it depends","score":2}"#, Some(false)),
             (r#"{"comment":"good"}"#, None),
             ("", None),

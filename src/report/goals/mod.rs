@@ -34,9 +34,9 @@ rows! {
         metrics {
             /// The number of events that reach the goal.
             total: u64,
-            /// The sessions with such an event.
+            /// The number of sessions with such an event.
             converting_sessions: u64,
-            /// The visitors with such an event.
+            /// The number of visitors with such an event.
             unique_converters: Distinct,
             /// 100 × converting sessions / sessions.
             session_rate: Percent,

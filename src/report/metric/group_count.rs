@@ -127,8 +127,8 @@ pub(crate) fn count_by_text<C: Count>(
 /// Counts by name, in descending order of the count, then by name.
 pub(crate) type RankedCounts = Vec<(String, u64)>;
 
-/// Counts the sessions of a window by each of the given columns. Each column is given with the text
-/// that stands for null. Returns the counts in the order of the columns, and the number of bot
+/// Counts the sessions of a window by each of the given columns. Each column is given with the
+/// label of its null values. Returns the counts in the order of the columns, and the number of bot
 /// sessions.
 pub(crate) fn count_sessions<const N: usize>(
     tables: &dyn Tables,

@@ -252,7 +252,7 @@ pub(crate) struct SessionFinder<'a> {
     keys: SessionKeys<'a>,
     times: &'a Ints,
     chatbots: ChatbotFilter<'a>,
-    /// The days whose sessions can have the events, latest first, each with the index of the
+    /// The days whose sessions can contain the events, latest first, each with the index of the
     /// session that is tried first. Events are in nearly the same order as sessions, so the next
     /// session in the vector is usually the right one, and the hash table is not needed.
     days: Vec<(&'a DayIndex, u32)>,
