@@ -1,4 +1,4 @@
-//! Parses the timestamps of logs: text in a form of RFC 3339, or Unix time as a number.
+//! Parses the timestamps of logs: strings in a form of RFC 3339, and Unix times as numbers.
 
 use crate::decimal::integer::parse_scaled;
 use crate::time::{DAY, Micros, SECOND};

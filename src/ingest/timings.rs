@@ -10,7 +10,7 @@ pub enum Stage {
     Wait,
     /// Collecting the batch and assigning ids to lines without one.
     Gather,
-    /// Sorting a batch by time and keeping it in temporary files.
+    /// Dividing a batch into time ranges and keeping it in temporary files.
     Scatter,
     /// Finding duplicates in the batch and the store.
     Dedupe,

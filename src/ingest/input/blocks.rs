@@ -238,8 +238,8 @@ impl BlockReader {
         self.plain_file
     }
 
-    /// Returns the size of the file in bytes, compressed; `None` if the input is not a regular
-    /// file.
+    /// Returns the size of the file in bytes, before decompression; `None` if the input is not a
+    /// regular file.
     pub fn size(&self) -> Option<u64> {
         self.size
     }

@@ -22,7 +22,8 @@ pub struct Names {
 struct Renaming {
     pattern: Pattern,
     new: Box<str>,
-    /// The new name contains `*`, for the text that the first star of the pattern matches.
+    /// Whether the new name contains `*`, which stands for the text that the first star of the
+    /// pattern matches.
     has_star: bool,
 }
 

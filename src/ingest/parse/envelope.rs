@@ -74,7 +74,8 @@ impl RowBuilder<'_> {
         }
     }
 
-    /// Sets the `extra` column: the envelope's members without a column, then the event's own.
+    /// Sets the `extra` column: the members without a column, first those of the envelope, then
+    /// those of the event.
     pub(super) fn extra(
         &mut self,
         line: &LineFields,

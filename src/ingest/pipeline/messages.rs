@@ -61,7 +61,7 @@ impl Message {
 /// The part of a file that a block covers.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockExtent {
-    /// Bytes read for the block, compressed.
+    /// Bytes read for the block, before decompression.
     pub bytes: u64,
     /// The position after the block.
     pub position: ReadPosition,

@@ -81,7 +81,8 @@ fn is_mixed(times: &BatchTimes) -> bool {
 }
 
 impl IngestRun<'_> {
-    /// Moves the events of a batch to the runs if they span many days. Returns whether it did.
+    /// Moves the events of a batch to the runs, unless the batch is written directly. Returns
+    /// whether they were moved.
     pub(super) fn scatter(&mut self, batch: &mut Batch, is_last: bool) -> Result<bool> {
         if !self.scatter.takes(batch, is_last) {
             return Ok(false);

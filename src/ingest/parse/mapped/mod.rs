@@ -30,7 +30,7 @@ use crate::json::{Kind, NodeId, Span, TreeError};
 pub(super) struct RecordPlace {
     /// Number of the line at which it begins, or of an earlier line: see [`RecordPlace::line`].
     pub line: u64,
-    /// Offset of the earlier line in the block; otherwise of the record.
+    /// Offset in the block at which that line begins.
     pub line_start: usize,
     /// Offset of its start in the block.
     pub start: usize,
