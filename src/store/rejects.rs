@@ -285,7 +285,7 @@ fn hash_prefix(sha256: &str) -> u128 {
         .unwrap_or(0)
 }
 
-/// Returns the hash that identifies a line. It covers its text and the values from its wrapping.
+/// Returns the hash that identifies a line. It covers the line and the values from its wrapping.
 fn line_hash(sha256: &str, given: Option<&str>) -> u128 {
     let hash = hash_prefix(sha256);
     given.map_or(hash, |given| hash ^ xxhash_rust::xxh3::xxh3_128(given.as_bytes()))

@@ -52,12 +52,12 @@ pub fn footer_length(end: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*length)).ok()
 }
 
-/// Formats the checksums of column chunks as text.
+/// Returns a string of the checksums of column chunks.
 pub fn chunks_to_text(checksums: impl Iterator<Item = u64>) -> String {
     checksums.map(|checksum| format!("{checksum:016x}")).collect()
 }
 
-/// Returns the checksum of column chunk `number` from the text of all checksums.
+/// Returns the checksum of column chunk `number` from the string of all checksums.
 pub fn chunk_from_text(text: &[u8], number: usize) -> Option<u64> {
     let start = number.checked_mul(DIGITS)?;
     let digits = text.get(start..start.checked_add(DIGITS)?)?;

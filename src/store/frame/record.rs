@@ -87,7 +87,7 @@ impl Record {
         self.entries().find(|(column, _)| column.name == name).map_or(&Value::Null, |(_, value)| value)
     }
 
-    /// Returns the text of a column; `None` for null and for other types.
+    /// Returns the string in a column; `None` for null and for other types.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.get(name) {
             Value::Text(text) | Value::Json(text) => Some(text),
