@@ -42,13 +42,13 @@ rows! {
             name = "name",
         }
         metrics {
-            /// The sessions or visitors that reached the step.
+            /// The number of sessions or visitors that passed the step.
             count: u64,
             /// Their share of the sessions or visitors that passed step 1.
             conversion_rate: Percent,
             /// Their share of the sessions or visitors that passed the previous step.
             step_conversion_rate: Percent,
-            /// The sessions or visitors that passed the previous step but not this one.
+            /// The number of sessions or visitors that passed the previous step but not this one.
             drop_off: u64,
             /// The median time from the previous step.
             median_seconds: Option<FractionalSeconds>,
