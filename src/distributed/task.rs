@@ -34,7 +34,7 @@ pub struct JobOptions {
     pub map: Option<String>,
     /// The time zone of times without an offset.
     pub timezone: Option<String>,
-    /// Read files even if they are unchanged.
+    /// Whether to read files even if they are unchanged.
     pub force: bool,
 }
 
@@ -77,7 +77,7 @@ pub struct TaskContext {
     pub now: Micros,
     /// When the job began, by the clock of the store's file system.
     began_at: Micros,
-    /// Read files even if they are unchanged.
+    /// Whether to read files even if they are unchanged.
     force: bool,
     /// The files that were ingested before, once a task needs them.
     sources: OnceLock<Sources>,
