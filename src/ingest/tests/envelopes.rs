@@ -207,7 +207,7 @@ fn copies_of_envelope_fields_are_bounded() {
 }
 
 #[test]
-fn unusable_field_goes_to_events_without_their_own() {
+fn unusable_field_goes_to_events_that_lack_it() {
     let parsed = lines(envelope(
         &format!(r#"{HEAD},"ip_address":"unknown","ip":"192.0.2.9","page_title":5,"site":"blue""#),
         r#"{"event_name":"a","ip":"198.51.100.7","pageTitle":"Real"},{"event_name":"b"},
@@ -221,7 +221,7 @@ fn unusable_field_goes_to_events_without_their_own() {
     assert_eq!(extra(1), format!("{{{all}}}"));
     // An empty string counts as no value.
     assert_eq!(extra(2), format!("{{{all},\"own\":1}}"));
-    // The event's own value has precedence, although it cannot be used either.
+    // The value of the event has precedence, although it cannot be used either.
     assert_eq!(extra(3), r#"{"ip_address":"unknown","ip":"192.0.2.9","site":"blue","page_title":6}"#);
     assert_eq!(parsed.event(0).text(TextField::IpAddress), Some("198.51.100.7"));
     assert_eq!(parsed.event(0).text(TextField::PageTitle), Some("Real"));
