@@ -1,4 +1,4 @@
-//! Runs return their events unchanged and in time order.
+//! Runs return their events unchanged, in pieces that are in time order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
