@@ -15,7 +15,7 @@ use crate::maintenance::reject_list::{RejectCounts, RejectFilter, list_rejects};
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::table::draw_section;
-use crate::render::text::escape_control;
+use crate::render::text::{escape_control, truncate};
 use crate::store::Store;
 use crate::store::rejects::RejectRecord;
 
@@ -25,7 +25,9 @@ use crate::store::rejects::RejectRecord;
 /// counted from its rejection.
 ///
 /// With --retry, the selected lines are ingested again, with the current settings and options. A
-/// line that is now accepted is removed from the list; the others stay, with their new reason.
+/// line that is now accepted is removed from the list; the others stay, with their new reason. If
+/// the stored text is not sufficient, as for long lines and rows of CSV, the input file is read
+/// again.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -84,6 +86,9 @@ fn reason(text: &str) -> Result<String, String> {
         |near| format!("did you mean {near}?"),
     ))
 }
+
+/// The width of a line's text in the table, at most.
+const MAX_SHOWN: usize = 200;
 
 /// The validated options.
 pub(super) struct Options {
@@ -147,6 +152,9 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         })?;
         Ok(RejectList { counts, rejects: rejects.into() })
     })?;
+    if list.counts.lines == 0 {
+        note_empty_filter(&options.filter, printer);
+    }
     let json = |e| Error::failed("cannot write the list as JSON").caused_by(e);
     match options.format {
         Format::Table => printer.result(&table(&list, printer)),
@@ -163,6 +171,13 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+/// Prints a note if a filter selects no line.
+fn note_empty_filter(filter: &RejectFilter, printer: &Printer) {
+    if !filter.reasons.is_empty() || !filter.files.is_empty() {
+        printer.note("no rejected line has this reason and file; run `wa rejects` to list reasons and files");
     }
 }
 
@@ -191,8 +206,9 @@ fn table(list: &RejectList, printer: &Printer) -> String {
     let mut section =
         Section::new([Column::wrapped("position"), Column::text("reason"), Column::text("text")]);
     for reject in rejects {
-        let position = format!("{}:{}", escape_control(&reject.file), reject.line);
-        let line = escape_control(&shown(reject)).into_owned();
+        let element = reject.index.map(|index| format!("[{index}]")).unwrap_or_default();
+        let position = format!("{}:{}{element}", escape_control(&reject.file), reject.line);
+        let line = truncate(&escape_control(&shown(reject)), MAX_SHOWN).into_owned();
         section.push([position, reject.reason.clone(), line]);
     }
     text.push_str(&format!("\n{}", draw_section(&section, &style)));
@@ -206,10 +222,12 @@ fn table(list: &RejectList, printer: &Printer) -> String {
     text
 }
 
-/// Returns the text of a line; bytes that are not UTF-8 become U+FFFD.
+/// Returns the beginning of the text of a line; bytes that are not UTF-8 become U+FFFD.
 fn shown(reject: &RejectRecord) -> String {
     if reject.raw.is_none() && reject.raw_base64.is_none() {
         return "(removed)".to_owned();
     }
-    String::from_utf8_lossy(&reject.raw_bytes()).into_owned()
+    let bytes = reject.raw_bytes();
+    // A terminal cell takes at most a few bytes.
+    String::from_utf8_lossy(bytes.get(..16 * MAX_SHOWN).unwrap_or(&bytes)).into_owned()
 }

@@ -39,6 +39,6 @@ pub use parse::rejected::{RejectReason, RejectedLine};
 pub use parse::warnings::{Warning, Warnings};
 pub use parse::{ParseOptions, Parsed, Parser, Trace, parse};
 pub use parse_input::{built_in_maps, parse_input};
-pub use pipeline::retry::{RetryReport, retry, retry_with_writer};
+pub use pipeline::retry::{RetryReport, UnreadLines, retry, retry_with_writer};
 pub use pipeline::{IngestOptions, IngestReport, RejectedLineRef, run, run_with_writer};
 pub use summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};

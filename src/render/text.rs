@@ -68,7 +68,7 @@ pub(crate) fn display_width(text: &str) -> usize {
 
 /// Truncates a string to a width in terminal cells, and appends `…`. Grapheme clusters are not
 /// split.
-pub(super) fn truncate(text: &str, width: usize) -> Cow<'_, str> {
+pub(crate) fn truncate(text: &str, width: usize) -> Cow<'_, str> {
     if display_width(text) <= width {
         return Cow::Borrowed(text);
     }

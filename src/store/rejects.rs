@@ -3,7 +3,7 @@
 //! Invariants:
 //!
 //! - A rejected line is stored once, however often it is ingested. Lines are the same if they
-//!   have the same SHA-256 and the same values from their wrapping.
+//!   have the same SHA-256, the same values from their wrapping, and the same envelope.
 //! - Files of rejected lines are immutable and named by the manifest, like the files of tables.
 //!
 //! `rejects/<uuid>.ndjson` has one JSON object per line, a serialized [`RejectRecord`]. New lines
@@ -45,6 +45,9 @@ pub struct RejectRecord {
     /// record spans lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// Keyed hash of the envelope, or of the record, that contains the element.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<String>,
     /// Why the line was rejected.
     pub reason: String,
     /// Length of the line in bytes.
@@ -190,7 +193,7 @@ pub fn append(
         HashMap::with_capacity_and_hasher(rejects.len(), PreHashed);
     let mut repeated: HashMap<usize, Repeated> = HashMap::new();
     for (position, reject) in rejects.iter().enumerate() {
-        let hash = line_hash(&reject.sha256, reject.given.as_deref());
+        let hash = line_hash(&reject.sha256, reject.given.as_deref(), reject.envelope.as_deref());
         if !index.hashes.contains(&hash) {
             let first = *new.entry(hash).or_insert(position);
             if let Some(original) = rejects.get(first).filter(|_| first != position) {
@@ -216,7 +219,7 @@ pub fn append(
             .par_iter()
             .map(|line| {
                 let line = serde_json::from_slice::<LineIdentity>(line)?;
-                Ok(line_hash(&line.sha256, line.given.as_deref()))
+                Ok(line_hash(&line.sha256, line.given.as_deref(), line.envelope.as_deref()))
             })
             .collect::<Result<Vec<u128>, serde_json::Error>>()
             .map_err(|e| Error::failed(format!("cannot read {}", file.path)).caused_by(e))?;
@@ -275,9 +278,9 @@ fn position(reject: &RejectRecord) -> (u64, Option<u64>, Option<u32>) {
     (reject.line, reject.offset, reject.index)
 }
 
-/// Returns the first half of a hexadecimal SHA-256; 0, which is no line's hash, for any other
-/// string.
-fn hash_prefix(sha256: &str) -> u128 {
+/// Returns the first half of a SHA-256 or HMAC in hexadecimal; 0, which is no line's hash, for any
+/// other string.
+pub(crate) fn hash_prefix(sha256: &str) -> u128 {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(u128::from);
     let prefix = sha256.as_bytes().first_chunk::<32>();
     prefix
@@ -285,10 +288,12 @@ fn hash_prefix(sha256: &str) -> u128 {
         .unwrap_or(0)
 }
 
-/// Returns the hash that identifies a line. It covers the line and the values from its wrapping.
-fn line_hash(sha256: &str, given: Option<&str>) -> u128 {
-    let hash = hash_prefix(sha256);
-    given.map_or(hash, |given| hash ^ xxhash_rust::xxh3::xxh3_128(given.as_bytes()))
+/// Returns the hash that identifies a line. It covers its text, the values from its wrapping, and
+/// its envelope.
+fn line_hash(sha256: &str, given: Option<&str>, envelope: Option<&str>) -> u128 {
+    let given = given.map_or(0, |given| xxhash_rust::xxh3::xxh3_128(given.as_bytes()));
+    let envelope = envelope.map_or(0, |hash| hash_prefix(hash).rotate_left(1));
+    hash_prefix(sha256) ^ given ^ envelope
 }
 
 /// The fields of a stored line that the index needs.
@@ -298,6 +303,8 @@ struct LineIdentity<'a> {
     sha256: std::borrow::Cow<'a, str>,
     #[serde(borrow, default)]
     given: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    envelope: Option<std::borrow::Cow<'a, str>>,
 }
 
 #[cfg(test)]
@@ -314,6 +321,7 @@ mod tests {
             line: n,
             index: None,
             offset: None,
+            envelope: None,
             reason: "not_json".into(),
             length: 1,
             sha256: format!("{n:032x}{:032x}", 0),

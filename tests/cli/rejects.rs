@@ -35,7 +35,8 @@ fn rejects_are_filtered_by_reason_and_file() {
     assert_eq!(lines("--reason not_json"), [2, 4]);
     assert_eq!(lines("--file b.ndjson"), [1]);
     assert_eq!(lines("--file logs/a.ndjson --reason not_an_object"), [3]);
-    assert_eq!(lines("--file ndjson"), Vec::<u64>::new());
+    let none = sandbox.wa("rejects --format ndjson --file ndjson").exits(0);
+    assert_eq!(none.warns("no rejected line has this reason and file").stdout(), "");
     assert_eq!(lines("--limit 1 --reason not_json"), [4]);
     let run = sandbox.wa("rejects --reason not_jsn").exits(2);
     run.warns("did you mean not_json?");
@@ -50,6 +51,15 @@ fn table_of_rejects_fits_and_is_escaped() {
     assert!(output.contains("the last 3 of 4; use --limit all to show all"), "{output}");
     assert!(!output.contains('\u{1b}'), "{output}");
     assert!(output.lines().all(|line| line.chars().count() <= 80), "{output}");
+}
+
+#[test]
+fn table_shows_the_beginning_of_a_long_line() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.ndjson", format!("{{{}\n", "é\t".repeat(30_000)));
+    sandbox.wa("ingest a.ndjson").exits(4);
+    let output = sandbox.wa("rejects").output();
+    assert!(output.contains("é\\té\\t") && output.lines().all(|line| line.chars().count() < 300), "{output}");
 }
 
 #[test]

@@ -108,17 +108,16 @@ fn lines_of_csv_are_read_by_another_map() {
         sandbox.write(name, std::fs::read(folder.join(name)).unwrap());
     }
     sandbox.wa("ingest visits.csv --chatbot demo").exits(4);
-    let summary = sandbox.wa("rejects --retry --format json --map map.toml --chatbot demo").json();
+    // One row spans two lines, and the first line names the columns.
+    let summary =
+        retry(&sandbox, "--map map.toml --chatbot demo", "visits.csv --map map.toml --chatbot demo");
     sandbox.wa("--store direct ingest visits.csv --map map.toml --chatbot demo").exits(0);
-    // One row spans two lines. It cannot be assembled from rejected lines, so it is not retried.
-    assert_eq!(summary["unreadable"]["row_over_lines"], 2, "{summary}");
-    let direct = events(&sandbox, "direct");
-    let retried = events(&sandbox, "wa-store");
-    assert_eq!(retried.len() + 1, direct.len());
-    assert!(retried.iter().all(|event| direct.contains(event)));
-    let again = sandbox.wa("ingest visits.csv --map map.toml --chatbot demo --format json").json();
-    assert_eq!(again["total"]["stored"], 1, "{again}");
-    assert_eq!(events(&sandbox, "wa-store"), direct);
+    assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
+    assert_eq!(summary["unreadable"], serde_json::json!({}), "{summary}");
+    // The rows that the map rejects too are the only lines left.
+    let direct = sandbox.wa("--store direct rejects --format json").json();
+    let left = sandbox.wa("rejects --format json").json();
+    assert_eq!((&left["reasons"], &left["lines"]), (&direct["reasons"], &direct["lines"]));
 }
 
 #[test]
@@ -145,16 +144,164 @@ fn mapped_and_wrapped_lines_are_read_as_before() {
 }
 
 #[test]
-fn line_without_its_ip_addresses_is_not_retried() {
+fn line_without_its_ip_addresses_is_read_from_its_file() {
     let sandbox = Sandbox::new();
     let line = r#"{"ip":"192.0.2.7","user_agent":"x","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
     sandbox.write("a.ndjson", format!("{line}\n"));
     sandbox.wa("ingest a.ndjson --ip drop").exits(4);
-    let run = sandbox.wa("rejects --retry --chatbot c").exits(0);
-    run.says("0 of 1 line is no longer rejected")
-        .says("1 line was not read: IP addresses were removed")
-        .warns("ingest their files again: wa ingest FILE");
+    std::fs::rename(sandbox.path("a.ndjson"), sandbox.path("away")).unwrap();
+    let run = sandbox.wa("rejects --retry --chatbot c").exits(4);
+    let missing =
+        format!("1 line of a.ndjson not read: {} does not exist", sandbox.path("a.ndjson").display());
+    run.says("0 of 1 line is no longer rejected").says(&missing).warns("put the original file back");
     assert_eq!(sandbox.wa("rejects --format json").json()["lines"], 1);
+    std::fs::rename(sandbox.path("away"), sandbox.path("a.ndjson")).unwrap();
+    sandbox.wa("rejects --retry --chatbot c").exits(0).says("1 of 1 line is no longer rejected");
+    let stored = events(&sandbox, "wa-store");
+    assert_eq!(stored.len(), 1);
+    sandbox.wa("ingest a.ndjson --ip drop --chatbot c --force").exits(0);
+    assert_eq!(events(&sandbox, "wa-store"), stored);
+}
+
+/// Returns a line of an event without chatbot that is longer than 64 KiB.
+fn long_line(session: &str, name: &str) -> String {
+    let pad = "x".repeat(70_000);
+    format!(
+        r#"{{"session_id":"{session}","event_name":"{name}","timestamp":"2026-11-09T10:00:00Z","properties":{{"pad":"{pad}"}}}}"#
+    )
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn long_line_is_read_from_its_file() {
+    let sandbox = Sandbox::new();
+    let (a, b, c) = (long_line("s", "a"), long_line("s", "b"), long_line("t", "c"));
+    // One line occurs twice, and one has an IP address that is removed from the stored text.
+    let c = c.replace("\"pad\"", "\"from\":\"192.0.2.7\",\"pad\"");
+    let log = format!("{a}\r\n{b}\nbroken\n{a}\n");
+    sandbox.write("a.ndjson", &log);
+    sandbox.write("b.ndjson.gz", gzip(&format!("{c}\n")));
+    sandbox.wa("ingest a.ndjson b.ndjson.gz --ip truncate").exits(4);
+    // The file changed: one of its long lines is another one now.
+    sandbox.write("a.ndjson", log.replace("\"b\"", "\"d\""));
+    let summary = sandbox.run("rejects --retry --format json --chatbot c".split(' '));
+    let summary: Value = serde_json::from_str(&summary.stdout()).unwrap();
+    assert_eq!(summary["unreadable"], serde_json::json!({"file_changed": 1}), "{summary}");
+    assert_eq!((&summary["total"]["stored"], &summary["accepted"]), (&3.into(), &2.into()), "{summary}");
+    sandbox.write("a.ndjson", &log);
+    let again = "a.ndjson b.ndjson.gz --chatbot c --ip truncate";
+    let summary = retry(&sandbox, "--chatbot c", again);
+    assert_eq!((&summary["total"]["stored"], &summary["accepted"]), (&1.into(), &1.into()), "{summary}");
+    sandbox.wa(&format!("--store direct ingest {again}")).exits(0);
+    assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
+    assert_eq!(sandbox.wa("rejects --format json").json()["reasons"], serde_json::json!({"not_json": 1}));
+}
+
+#[test]
+fn elements_of_envelopes_and_lists_are_read_from_their_file() {
+    let sandbox = Sandbox::new();
+    let element = r#"{"event_name":"x","timestamp":"2026-11-09T10:00:00Z"}"#;
+    let named = element.replace("\"x\"", "\"y\"");
+    let envelope = |session: &str, rest: &str| {
+        format!(r#"{{"session_id":"{session}"{rest},"events":[{element},{named},{element},3]}}"#)
+    };
+    // The same elements in four envelopes and a list. The second envelope names its chatbot.
+    let chatbot = r#","chatbot_id":"own""#;
+    let log = [envelope("a", ""), envelope("b", chatbot), envelope("c", ""), format!("[{named},{element}]")];
+    sandbox.write("a.ndjson", log.join("\n") + "\n");
+    sandbox.write("b.ndjson", envelope("d", "") + "\n");
+    let list = serde_json::json!([{"session_id": "e", "event_name": "z", "timestamp": 1_794_211_200}, 4]);
+    sandbox.write("c.json", serde_json::to_string_pretty(&list).unwrap());
+    sandbox.wa("ingest a.ndjson b.ndjson c.json").exits(0);
+    // Elements of different envelopes are different lines: three of each envelope without a
+    // chatbot are two texts, and each envelope has a number.
+    let counts = sandbox.wa("rejects --format json").json();
+    assert_eq!(counts["files"], serde_json::json!({"a.ndjson": 9, "b.ndjson": 3, "c.json": 2}), "{counts}");
+    // The elements of the second envelope are stored, and are not read with the other chatbot.
+    let summary = retry(&sandbox, "--chatbot c", "a.ndjson b.ndjson c.json --chatbot c");
+    assert_eq!(summary["total"]["duplicate"], 0, "{summary}");
+    assert_eq!(summary["total"]["stored"], 3 * 3 + 1, "{summary}");
+    sandbox.wa("--store direct ingest a.ndjson b.ndjson c.json --chatbot c").exits(0);
+    assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
+    let left = serde_json::json!({"no_session_key": 2, "not_an_object": 5});
+    assert_eq!(sandbox.wa("rejects --format json").json()["reasons"], left);
+    sandbox.wa("rejects").says("b.ndjson:1[3]");
+}
+
+#[test]
+fn elements_of_mapped_batches_are_read_from_their_file() {
+    let sandbox = Sandbox::new();
+    let map =
+        "unwrap = \"/batch/*\"\n[event]\nevent_name = \"/what\"\ntimestamp = \"/at\"\nsession_id = \"^/s\"\n";
+    sandbox.write("map.toml", map);
+    let event = |id: u32, time: &str| format!(r#"{{"what":"e","at":"{time}","n":{id}}}"#);
+    let time = "2026-11-09T10:00:00Z";
+    let batch = |ids: [u32; 2]| {
+        let elements = [event(ids[0], time), event(ids[1], time), event(ids[1], "soon")];
+        format!(r#"{{"s":"s","sent":{},"batch":[{}]}}"#, ids[0], elements.join(","))
+    };
+    sandbox.write("s.jsonl", format!("{}\n{}\n", batch([1, 2]), batch([3, 2])));
+    sandbox.wa("ingest s.jsonl --map map.toml").exits(4);
+    let again = "s.jsonl --map map.toml --chatbot c";
+    let summary = retry(&sandbox, "--chatbot c", again);
+    assert_eq!(summary["total"]["stored"], 4, "{summary}");
+    sandbox.wa(&format!("--store direct ingest {again}")).exits(0);
+    assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
+    assert_eq!(
+        sandbox.wa("rejects --format json").json()["reasons"],
+        serde_json::json!({"bad_timestamp": 2})
+    );
+}
+
+const CSV_MAP: &str = r#"
+reader = "csv"
+[event]
+event_name = "/what"
+timestamp = "/when"
+session_id = "/who"
+"#;
+
+#[test]
+fn rows_of_csv_are_read_with_the_header_of_their_file() {
+    let sandbox = Sandbox::new();
+    sandbox.write("map.toml", CSV_MAP);
+    let when = "2026-11-09T10:00:00Z";
+    // The last field of a row spans lines, and one of its lines equals a row of the file. Both
+    // files have rows in common, and their columns differ in order.
+    let rows = format!("{when},v,p,\n{when},v,q,\"a\n{when},v,p,\n\nb\"\n{when},v,p,\n");
+    sandbox.write("a.csv", format!("when,who,what,\"no\nte\"\n{rows}"));
+    sandbox.write("b.csv", format!("when,what,who,note\n{rows}{when},other,v,\n"));
+    // As native lines: the rows are not JSON. As rows: they have no chatbot.
+    for (flags, read) in [("", "--map map.toml"), (" --map map.toml", "")] {
+        std::fs::remove_dir_all(sandbox.path("wa-store")).ok();
+        std::fs::remove_dir_all(sandbox.path("direct")).ok();
+        sandbox.wa(&format!("ingest a.csv b.csv{flags}")).exits(4);
+        let again = "a.csv b.csv --map map.toml --chatbot c";
+        retry(&sandbox, &format!("--chatbot c {read}"), again);
+        sandbox.wa(&format!("--store direct ingest {again}")).exits(0);
+        let stored = events(&sandbox, "wa-store");
+        assert_eq!(stored, events(&sandbox, "direct"), "{flags}");
+        // Equal rows of both files have equal ids, whatever their columns: three of each, and one.
+        assert_eq!(stored.len(), 4, "{flags}");
+        assert_eq!(sandbox.wa("rejects").output(), "0 rejected lines\n");
+    }
+}
+
+#[test]
+fn filter_without_lines_prints_a_note() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.ndjson", "{\n");
+    sandbox.wa("ingest a.ndjson").exits(4);
+    for command in ["rejects --file b.ndjson", "rejects --retry --file b.ndjson"] {
+        sandbox.wa(command).exits(0).warns("no rejected line has this reason and file");
+    }
+    sandbox.wa("rejects --retry").exits(0).warns("every line was rejected again");
 }
 
 #[test]

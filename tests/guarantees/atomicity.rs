@@ -371,7 +371,9 @@ fn retry(disk: &Arc<MemoryFileSystem>) -> (Option<String>, Option<u64>) {
 fn atomicity_of_retried_rejects() {
     let line = |number: u32| {
         let time = format!("2026-11-09T10:{number:02}:00Z");
-        format!(r#"{{"session_id":"s{}","event_name":"a","timestamp":"{time}"}}"#, number % 2)
+        let event = format!(r#"{{"session_id":"s{}","event_name":"a","timestamp":"{time}"}}"#, number % 2);
+        // The element of an envelope is read from its file.
+        if number == 3 { format!(r#"{{"events":[{event}]}}"#) } else { event }
     };
     let mut lines: Vec<String> = (0..4).map(line).collect();
     lines.push("broken".to_owned());

@@ -27,6 +27,7 @@ mod order;
 mod parity;
 mod parity_reports;
 mod process_kill;
+mod retry;
 mod robustness;
 mod selections;
 mod sequences;

@@ -1,5 +1,6 @@
 //! `wa rejects --retry`: ingests rejected lines again.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,11 +11,15 @@ use crate::cli::output::ingest_summary;
 use crate::cli::output::progress::Bar;
 use crate::cli::{Globals, Printer};
 use crate::config::ResolvedConfig;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::stored_reject::Unreadable;
 use crate::ingest::{self, IngestOptions, IngestSummary, RetryReport};
 use crate::maintenance::reject_list::RejectFilter;
 use crate::render::numbers::{group_digits, pluralize};
+use crate::render::text::escape_control;
+
+/// The maximum number of files with unread lines that are listed.
+const MAX_UNREAD: usize = 10;
 
 /// The arguments of a retry.
 #[derive(clap::Args, Debug)]
@@ -87,7 +92,7 @@ struct Json<'a> {
     lines: u64,
     accepted: u64,
     rejected_again: u64,
-    unreadable: &'a std::collections::BTreeMap<Unreadable, u64>,
+    unreadable: BTreeMap<Unreadable, u64>,
     #[serde(flatten)]
     summary: &'a IngestSummary,
 }
@@ -95,7 +100,7 @@ struct Json<'a> {
 /// Ingests the lines again and prints their outcomes.
 ///
 /// # Errors
-/// The errors of the ingest.
+/// The errors of the ingest; [`ErrorKind::PartialInput`] if lines could not be read.
 pub(super) fn run(
     options: &Options,
     store: &Path,
@@ -112,21 +117,28 @@ pub(super) fn run(
         false => format!("{}\n{}", ingest_summary::table(&report.ingest, &printer.style()), lines(&report)),
     };
     printer.change_summary(&text, as_json, "retry")?;
-    let unreadable: u64 = report.unreadable.values().sum();
-    if unreadable > 0 {
+    let unread = unread_error(&report);
+    if report.lines == 0 {
+        super::note_empty_filter(filter, printer);
+    } else if report.accepted == 0 && report.rejected > 0 && report.unreadable.is_empty() {
         printer.note(
-            "to ingest the lines that the store cannot provide, ingest their files again: wa ingest FILE",
+            "every line was rejected again; run `wa preview FILE` to see what is wrong, and retry with \
+             --chatbot or --map",
         );
     }
-    report.ingest.failure.map_or(Ok(()), Err)
+    report.ingest.failure.or(unread).map_or(Ok(()), Err)
 }
 
 fn json(report: &RetryReport) -> Result<String> {
+    let mut unreadable = BTreeMap::new();
+    for ((cause, _), unread) in &report.unreadable {
+        *unreadable.entry(*cause).or_default() += unread.lines;
+    }
     let json = Json {
         lines: report.lines,
         accepted: report.accepted,
         rejected_again: report.rejected,
-        unreadable: &report.unreadable,
+        unreadable,
         summary: &report.ingest.summary,
     };
     crate::render::json(&json, "summary")
@@ -139,12 +151,55 @@ fn lines(report: &RetryReport) -> String {
         group_digits(report.accepted),
         pluralize(report.lines, "line is", "lines are")
     );
-    for (cause, lines) in &report.unreadable {
-        text.push_str(&format!(
-            "{} not read: {}\n",
-            pluralize(*lines, "line was", "lines were"),
-            cause.describe()
-        ));
+    for ((cause, file), unread) in report.unreadable.iter().take(MAX_UNREAD) {
+        let lines = pluralize(unread.lines, "line", "lines");
+        let cause = explanation(*cause, file, unread.error.as_deref().unwrap_or_default());
+        text.push_str(&format!("{lines} of {} not read: {}\n", escape_control(file), escape_control(&cause)));
+    }
+    let others = report.unreadable.len().saturating_sub(MAX_UNREAD) as u64;
+    if others > 0 {
+        text.push_str(&format!("lines of {} more not read\n", pluralize(others, "file", "files")));
     }
     text
+}
+
+/// Returns why lines of a file were not read. `error` is the error of the file, or the map.
+fn explanation(cause: Unreadable, file: &str, error: &str) -> String {
+    // Names are relative to the folder of the ingest.
+    let path =
+        || std::path::absolute(file).map_or_else(|_| file.to_owned(), |path| path.display().to_string());
+    match cause {
+        Unreadable::NoFile => format!("{} does not exist", path()),
+        Unreadable::FileChanged => {
+            format!("{} no longer contains them, or the map divides it into other records", path())
+        }
+        Unreadable::FileUnreadable => error.to_owned(),
+        Unreadable::NotAFile => "it was not a file".to_owned(),
+        Unreadable::UnknownMap => format!("the map {error} cannot be read"),
+    }
+}
+
+/// Returns the error of lines that were not read, with a hint for the most frequent cause.
+fn unread_error(report: &RetryReport) -> Option<Error> {
+    let lines: u64 = report.unreadable.values().map(|unread| unread.lines).sum();
+    let ((cause, _), _) = report.unreadable.iter().max_by_key(|(_, unread)| unread.lines)?;
+    let message = format!(
+        "{} not read, because the store does not contain all of the text",
+        pluralize(lines, "rejected line was", "rejected lines were")
+    );
+    let hint = match cause {
+        Unreadable::NoFile | Unreadable::FileChanged => {
+            "put the original file back and retry, or ingest a copy of it: wa ingest FILE"
+        }
+        Unreadable::FileUnreadable => "make the file readable and retry",
+        Unreadable::NotAFile => "save the input to a file and ingest it: wa ingest FILE",
+        Unreadable::UnknownMap => {
+            let message = message.split(',').next().unwrap_or_default().to_owned();
+            let error = Error::new(ErrorKind::PartialInput, message);
+            return Some(
+                error.hint("choose a map with --map NAME|FILE; `wa formats` lists the built-in maps"),
+            );
+        }
+    };
+    Some(Error::new(ErrorKind::PartialInput, message).hint(hint))
 }

@@ -11,6 +11,7 @@ use super::mapped::properties::SetValue;
 use super::parsed::{ParseOptions, Parsed};
 use super::rejected::{RejectReason, RejectedIdentity, RejectedLine, RepeatedRejects};
 use super::row_builder::{IdSource, LineKind, ParserScratch, RowBuilder};
+use super::selection::Selection;
 use super::trace::Trace;
 use super::unparsed_lines::{UnparsedLine, UnparsedLines};
 use super::warnings::Warnings;
@@ -41,6 +42,8 @@ pub struct Parser {
     names: NameMemo,
     /// The counts of a tracing parser; `None` for other parsers.
     trace: Option<Trace>,
+    /// The records to parse; `None` for all.
+    selection: Option<Box<Selection>>,
 }
 
 impl Parser {
@@ -48,6 +51,16 @@ impl Parser {
     /// records the fields of rejected lines.
     pub fn tracing() -> Parser {
         Parser { trace: Some(Trace::default()), ..Parser::default() }
+    }
+
+    /// Parses only the selected records from now on.
+    pub fn select(&mut self, selection: Selection) {
+        self.selection = Some(Box::new(selection));
+    }
+
+    /// Ends a selection and returns it.
+    pub fn take_selection(&mut self) -> Option<Box<Selection>> {
+        self.selection.take()
     }
 
     /// Returns the counts since the last call.
@@ -109,11 +122,14 @@ impl Parser {
             chunk_size,
             emit,
             trace: self.trace.take(),
+            selection: self.selection.take(),
         };
         match records {
+            None if lines.selection.is_some() => lines.run_selected(),
             None => lines.run(),
             Some(records) => lines.run_records(*records),
         }
+        self.selection = lines.selection.take();
         self.values = lines.record.values;
         self.names = lines.record.names;
         self.trace = lines.trace;
@@ -208,6 +224,8 @@ pub(super) struct BlockLines<'a, 'b> {
     chunk_size: usize,
     emit: &'b mut dyn FnMut(Parsed),
     pub(super) trace: Option<Trace>,
+    /// The records to parse; `None` for all.
+    pub(super) selection: Option<Box<Selection>>,
 }
 
 /// The state of a record that is not a native line.
@@ -237,6 +255,9 @@ pub(super) struct RecordState {
     pub columns: Option<Arc<[String]>>,
     /// The position, in the block, of the columns that the wrapping supplies.
     pub given: Option<Span>,
+    /// The envelope whose element is being parsed, and its keyed hash once it is known.
+    pub envelope: Option<Span>,
+    pub envelope_hash: Option<String>,
 }
 
 impl<'a> BlockLines<'a, '_> {
@@ -254,7 +275,7 @@ impl<'a> BlockLines<'a, '_> {
 
     /// Parses a line. Returns the position of the next line.
     #[inline]
-    fn parse_line(&mut self, number: u64, pos: usize) -> usize {
+    pub(super) fn parse_line(&mut self, number: u64, pos: usize) -> usize {
         let Some((start, end, after)) = self.scan_object(pos) else { return self.parse_other(number, pos) };
         let object = Span { start: start as u32, len: (end - start) as u32 };
         self.parse_object(number, pos, object, after);
@@ -274,6 +295,9 @@ impl<'a> BlockLines<'a, '_> {
     #[cold]
     fn reject_unparsed_line(&mut self, line: UnparsedLine) {
         let number = self.number;
+        if !self.selects_unparsed(&line) {
+            return;
+        }
         let rejected = match line {
             UnparsedLine::Overlong(long) => RejectedLine::overlong(&long, self.ip, &self.key),
             UnparsedLine::NotUtf8(range) => {
@@ -335,6 +359,9 @@ impl<'a> BlockLines<'a, '_> {
         } else {
             self.rows.kind_from_type(&self.line)
         };
+        if !self.is_selected() {
+            return;
+        }
         self.counts.read += 1;
         let Some(kind) = kind else {
             return self.reject(number, RejectReason::NoEventName, None, from, end, None);
@@ -365,13 +392,17 @@ impl<'a> BlockLines<'a, '_> {
         let mut pos = self.scanner.first_element(events.start as usize);
         let mut index = 0;
         self.record.several = self.has_several_elements(pos);
+        (self.record.envelope, self.record.envelope_hash) = (Some(object), None);
         while let Some((value, next)) = self.scanner.element(pos) {
-            self.counts.read += 1;
-            self.parse_element(number, value, IdSource::Element(hash, index), index, &mut inherited);
-            self.emit_if_full();
+            if self.selects_element(value.raw()) {
+                self.counts.read += 1;
+                self.parse_element(number, value, IdSource::Element(hash, index), index, &mut inherited);
+                self.emit_if_full();
+            }
             index += 1;
             pos = next;
         }
+        self.record.envelope = None;
         if index == 0 {
             self.counts.read += 1;
             std::mem::swap(&mut self.line, &mut self.envelope);
@@ -485,7 +516,9 @@ impl<'a> BlockLines<'a, '_> {
         let (start, end) = (value.start as usize, value.end as usize);
         self.record.offset = Some(self.offset + start as u64);
         self.line.clear();
-        if value.kind() == Kind::Object {
+        if !self.selects_value(value.raw()) {
+            // Nothing in the value was rejected before.
+        } else if value.kind() == Kind::Object {
             let (line, text) = (&mut self.line, self.text);
             let _ = self.scanner.object(start, |member| line.insert(text, member));
             self.parse_object(number, start, value.raw(), end);
@@ -527,8 +560,11 @@ impl<'a> BlockLines<'a, '_> {
         let all = if self.record.from_bytes { self.bytes } else { self.text.as_bytes() };
         let bytes = without_line_end(all.get(from..end).unwrap_or(&[]));
         let at = self.counts.rejected.len();
+        // Equal elements of several envelopes are different events.
+        let envelope = index.map(|_| (number, self.record.offset));
         if self.record.given.is_none()
-            && let Some(first) = self.counts.repeats.first(index.map(|_| number), reason, bytes, at)
+            && self.selection.is_none()
+            && let Some(first) = self.counts.repeats.first(envelope, reason, bytes, at)
             && let Some(first) = self.counts.rejected.get_mut(first)
         {
             first.count += 1;
@@ -537,6 +573,7 @@ impl<'a> BlockLines<'a, '_> {
         let mut rejected = RejectedLine::new(number, reason, bytes, self.ip, &self.key);
         rejected.index = index;
         rejected.offset = self.record.offset;
+        rejected.envelope = index.and_then(|_| self.envelope_hash());
         if self.line.present() != 0 {
             let identity = self.rows.rejected_identity(&self.line);
             rejected.identity = Some(Box::new(RejectedIdentity { time, ..identity }));

@@ -14,7 +14,8 @@
 //!    string of the block once. [`envelope`] prepares the fields that the events of an envelope
 //!    inherit.
 //! 4. A line that results in no row becomes a [`rejected`] line; [`ip_masking`] removes IP
-//!    addresses from the retained part of it, and [`trace`] adds its context.
+//!    addresses from the retained part of it, and [`trace`] adds its context. A [`selection`]
+//!    limits the parser to records that were rejected before.
 //!    [`warnings`] count defects of the stored events.
 
 pub(crate) mod block_parser;
@@ -28,6 +29,7 @@ mod objects;
 mod parsed;
 pub(crate) mod rejected;
 mod row_builder;
+pub(crate) mod selection;
 mod text;
 mod trace;
 mod unparsed_lines;

@@ -35,6 +35,9 @@ impl Trace {
 impl BlockLines<'_, '_> {
     /// Adds a rejected line with its context.
     pub(super) fn push_rejected(&mut self, mut rejected: RejectedLine) {
+        if !self.reject_selected(rejected.reason) {
+            return;
+        }
         let mut context = RejectContext {
             map: self.record.map.clone(),
             columns: self.record.columns.clone(),

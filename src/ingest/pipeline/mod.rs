@@ -20,6 +20,7 @@ mod options;
 mod read_ahead;
 mod report;
 pub(crate) mod retry;
+mod retry_files;
 mod run;
 mod scatter;
 

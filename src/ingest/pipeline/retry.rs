@@ -1,29 +1,44 @@
 //! Ingests rejected lines again.
 //!
-//! Each line is parsed separately, and its events pass through the same stages as events of a file.
+//! A line is parsed from its stored text. If that is not sufficient, its file is read again, and
+//! the record with the same hash is parsed: see [`retry_files`](super::retry_files). In both cases
+//! its events pass through the same stages as events of a file.
+//!
 //! Events and the files of rejected lines change in one commit, so that after a crash, the store
 //! has both changes or neither.
+//!
+//! Memory: one file of rejected lines is in memory at a time, together with the hashes of at most
+//! [`MAX_WAITING`] lines that wait for their file.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use super::retry_files::FileRejects;
 use super::run::IngestRun;
 use super::{IngestOptions, IngestReport, load_state, new_run, parse_options};
 use crate::config::ResolvedConfig;
 use crate::enrich::Enricher;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::input::records::Layout;
+use crate::ingest::map::presets;
+use crate::ingest::parse::rejected::RejectReason;
+use crate::ingest::parse::selection::Found;
 use crate::ingest::parse::{ParseOptions, Parsed, Parser};
 use crate::ingest::stored_reject::{RejectReader, StoredReject, Unreadable};
 use crate::ingest::summary::FileOutcome;
 use crate::progress::Progress;
 use crate::settings::Settings;
+use crate::store::key::SecretKey;
 use crate::store::manifest::{AuxiliaryFile, Manifest};
 use crate::store::rejects::RejectRecord;
 use crate::store::rejects::rewrite::{RejectChange, records, rewrite_file};
-use crate::store::{Store, Writer};
+use crate::store::{Snapshot, Store, Writer};
 
 /// The maximum number of times that one stored line is ingested.
 const MAX_TIMES: u64 = 1 << 20;
+/// The number of lines, about 100 bytes each, for which files are read again.
+const MAX_WAITING: usize = 1 << 18;
+/// The number of lines in the files of rejected lines that contain waiting lines.
+const MAX_HELD: usize = 1 << 22;
 
 /// The result of ingesting rejected lines again.
 #[derive(Debug, Default)]
@@ -36,8 +51,17 @@ pub struct RetryReport {
     pub accepted: u64,
     /// Lines that were read and rejected again.
     pub rejected: u64,
-    /// Lines that could not be read, by reason. They are not changed.
-    pub unreadable: BTreeMap<Unreadable, u64>,
+    /// Lines that could not be read. They are not changed.
+    pub unreadable: BTreeMap<(Unreadable, String), UnreadLines>,
+}
+
+/// The lines of a file that could not be read, for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnreadLines {
+    /// The number of lines.
+    pub lines: u64,
+    /// The error of reading the file, if there is one.
+    pub error: Option<String>,
 }
 
 /// Ingests again, in one commit, the rejected lines for which `selects` returns true.
@@ -87,7 +111,15 @@ pub fn retry_with_writer(
     run.has_interleaved_files = true;
     run.ordinals.0 = usize::MAX;
     let lines = LineParser { reader, parser: Parser::default(), options: &parse_options, enricher };
-    let mut retry = Retry { run, lines, files: HashMap::new(), report: RetryReport::default() };
+    let mut retry = Retry {
+        run,
+        lines,
+        key: key.clone(),
+        files: HashMap::new(),
+        waiting: FileRejects::default(),
+        held: Vec::new(),
+        report: RetryReport::default(),
+    };
     match retry.run_all(selects) {
         Ok(()) => {
             retry.report.ingest = retry.run.finish();
@@ -101,20 +133,33 @@ pub fn retry_with_writer(
 }
 
 /// Parses stored lines.
-struct LineParser<'a> {
+pub(super) struct LineParser<'a> {
     reader: RejectReader,
-    parser: Parser,
-    options: &'a ParseOptions,
-    enricher: &'a Enricher,
+    pub parser: Parser,
+    pub options: &'a ParseOptions,
+    pub enricher: &'a Enricher,
 }
 
 /// The state of a retry.
-struct Retry<'a> {
-    run: IngestRun<'a>,
-    lines: LineParser<'a>,
+pub(super) struct Retry<'a> {
+    pub run: IngestRun<'a>,
+    pub lines: LineParser<'a>,
+    pub key: SecretKey,
     /// The index of each input file, by name.
     files: HashMap<String, usize>,
-    report: RetryReport,
+    /// The lines that wait for their file to be read.
+    waiting: FileRejects,
+    /// The files of rejected lines that contain waiting lines, with the changes of all their lines.
+    held: Vec<(AuxiliaryFile, Vec<Change>)>,
+    pub report: RetryReport,
+}
+
+/// The change of a rejected line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Keep,
+    Remove,
+    Reason(RejectReason),
 }
 
 impl Retry<'_> {
@@ -127,14 +172,23 @@ impl Retry<'_> {
         self.run.progress.set_total(files.iter().map(|file| file.bytes).sum());
         for file in files {
             let content = snapshot.read_checked(&file.path, &file.checksum)?;
+            let waiting = self.waiting.len();
             let changes = records(&file, &content)
-                .map(|reject| self.retry_line(&reject?, selects))
+                .enumerate()
+                .map(|(line, reject)| self.retry_line(&reject?, (self.held.len(), line), selects))
                 .collect::<Result<Vec<_>>>()?;
-            if let Some(transaction) = &mut self.run.transaction {
-                self.run.changed |= rewrite_file(transaction, &file, &content, &changes)?;
+            let bytes = file.bytes;
+            match self.waiting.len() > waiting {
+                true => self.held.push((file, changes)),
+                false => self.rewrite(&file, &content, &changes)?,
             }
-            self.run.progress.advance(file.bytes);
+            let held: usize = self.held.iter().map(|(_, changes)| changes.len()).sum();
+            if self.waiting.len() >= MAX_WAITING || held >= MAX_HELD {
+                self.retry_waiting(&snapshot)?;
+            }
+            self.run.progress.advance(bytes);
         }
+        self.retry_waiting(&snapshot)?;
         let changed = self.run.changed;
         self.run.flush(true)?;
         let Some(mut transaction) = self.run.transaction.take() else { return Ok(()) };
@@ -148,33 +202,79 @@ impl Retry<'_> {
         Ok(())
     }
 
-    /// Reads a line, and returns the change of its record.
+    /// Applies the changes of the lines of a file of rejected lines.
+    fn rewrite(&mut self, file: &AuxiliaryFile, content: &[u8], changes: &[Change]) -> Result<()> {
+        if changes.iter().all(|change| *change == Change::Keep) {
+            return Ok(());
+        }
+        let change = |(reject, change): (Result<RejectRecord>, &Change)| {
+            let reject = reject?;
+            Ok(match change {
+                Change::Remove => RejectChange::Remove,
+                Change::Reason(reason) if reason.name() != reject.reason => {
+                    let reason = reason.name().to_owned();
+                    RejectChange::Replace(Box::new(RejectRecord { reason, ..reject }))
+                }
+                Change::Keep | Change::Reason(_) => RejectChange::Keep,
+            })
+        };
+        let changes = records(file, content).zip(changes).map(change).collect::<Result<Vec<_>>>()?;
+        if let Some(transaction) = &mut self.run.transaction {
+            self.run.changed |= rewrite_file(transaction, file, content, &changes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the files of the waiting lines, and applies the changes of these lines.
+    fn retry_waiting(&mut self, snapshot: &Snapshot) -> Result<()> {
+        if self.waiting.len() == 0 {
+            return Ok(());
+        }
+        let candidates = Arc::new(presets::candidates());
+        let mut held = std::mem::take(&mut self.held);
+        for (name, source) in self.waiting.take() {
+            let (selection, problem) = self.retry_file(&name, source.map, source.selection, &candidates)?;
+            for ((file, line), found) in source.places.into_iter().zip(selection.outcomes()) {
+                let change = match found {
+                    Found::Accepted => self.accept(),
+                    Found::Rejected(reason) => self.reject(reason),
+                    Found::Nowhere => {
+                        let (cause, error) = problem.clone().unwrap_or((Unreadable::FileChanged, None));
+                        self.leave(cause, &name, error)
+                    }
+                };
+                let changes = held.get_mut(file as usize).map(|(_, changes)| changes);
+                if let Some(slot) = changes.and_then(|changes| changes.get_mut(line as usize)) {
+                    *slot = change;
+                }
+            }
+        }
+        for (file, changes) in held {
+            let content = snapshot.read_checked(&file.path, &file.checksum)?;
+            self.rewrite(&file, &content, &changes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the line at a position in the held files, and returns the change of its record.
     fn retry_line(
         &mut self,
         reject: &RejectRecord,
+        (file, line): (usize, usize),
         selects: &dyn Fn(&RejectRecord) -> bool,
-    ) -> Result<RejectChange> {
-        // Lines that are not selected are read too, since they can be headers of selected lines.
-        let read = self.lines.reader.read(reject);
+    ) -> Result<Change> {
         if !selects(reject) {
-            return Ok(RejectChange::Keep);
+            return Ok(Change::Keep);
         }
         self.report.lines += 1;
-        let raw = match read {
+        let raw = match self.lines.reader.read(reject) {
             Ok(StoredReject::Block(raw)) => *raw,
-            Ok(StoredReject::Header) => {
-                self.report.accepted += 1;
-                return Ok(RejectChange::Remove);
+            Ok(StoredReject::InFile(map)) => {
+                self.waiting.add(reject, map, (file as u32, line as u32), &self.key);
+                return Ok(Change::Keep);
             }
-            Err(cause) => {
-                *self.report.unreadable.entry(cause).or_default() += 1;
-                return Ok(RejectChange::Keep);
-            }
+            Err(cause) => return Ok(self.leave(cause, &reject.file, reject.map.clone())),
         };
-        let columns = raw.records.as_ref().and_then(|records| match &records.layout {
-            Layout::Rows(_, columns) => Some(columns.to_vec()),
-            _ => None,
-        });
         let LineParser { parser, options, enricher, .. } = &mut self.lines;
         let (mut parsed, _) = parser.parse(raw, options, enricher);
         let reason = parsed.rejected.first().map(|rejected| rejected.reason);
@@ -183,18 +283,32 @@ impl Retry<'_> {
         self.count_rejected(file, &mut parsed, times);
         repeat(&mut parsed, times);
         self.add(file, parsed)?;
-        let Some(reason) = reason else {
-            self.report.accepted += 1;
-            return Ok(RejectChange::Remove);
-        };
+        Ok(match reason {
+            None => self.accept(),
+            Some(reason) => self.reject(reason),
+        })
+    }
+
+    fn accept(&mut self) -> Change {
+        self.report.accepted += 1;
+        Change::Remove
+    }
+
+    fn reject(&mut self, reason: RejectReason) -> Change {
         self.report.rejected += 1;
-        let columns = reject.columns.clone().or(columns.filter(|_| reject.map.is_none()));
-        let new = RejectRecord { reason: reason.name().to_owned(), columns, ..reject.clone() };
-        Ok(if new == *reject { RejectChange::Keep } else { RejectChange::Replace(Box::new(new)) })
+        Change::Reason(reason)
+    }
+
+    /// Leaves a line that could not be read.
+    fn leave(&mut self, cause: Unreadable, file: &str, error: Option<String>) -> Change {
+        let unread = self.report.unreadable.entry((cause, file.to_owned())).or_default();
+        unread.lines += 1;
+        unread.error = error;
+        Change::Keep
     }
 
     /// Returns the index of an input file.
-    fn file(&mut self, name: &str) -> usize {
+    pub(super) fn file(&mut self, name: &str) -> usize {
         if let Some(file) = self.files.get(name) {
             return *file;
         }
@@ -205,7 +319,7 @@ impl Retry<'_> {
     }
 
     /// Counts rejected lines, and removes them, since they are already in the store.
-    fn count_rejected(&mut self, file: usize, parsed: &mut Parsed, times: u64) {
+    pub(super) fn count_rejected(&mut self, file: usize, parsed: &mut Parsed, times: u64) {
         for rejected in std::mem::take(&mut parsed.rejected) {
             if let Some(state) = self.run.files.get_mut(file) {
                 state.pending.add_rejected(rejected.reason, rejected.count * times);
@@ -214,7 +328,7 @@ impl Retry<'_> {
     }
 
     /// Adds the events of a line to the batch.
-    fn add(&mut self, file: usize, mut parsed: Parsed) -> Result<()> {
+    pub(super) fn add(&mut self, file: usize, mut parsed: Parsed) -> Result<()> {
         parsed.block.rows.shrink_to_fit();
         self.run.batch.bytes += parsed.size() + parsed.session_keys * super::run::BYTES_PER_SESSION;
         self.run.batch.chunks.push((file, parsed));

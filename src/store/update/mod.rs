@@ -201,15 +201,20 @@ mod tests {
 
     #[test]
     fn write_pipelined_adds_every_output_once() {
-        with_transaction(|transaction| {
-            // All outputs together are smaller than a group, so they are sent at the end.
-            let compute = |sink: OutputSink<'_>| bounded_parallel(1..=40, |rows| sink(output_of(rows)));
-            write_pipelined(transaction, compute).unwrap();
-            let mut rows: Vec<u64> =
-                transaction.manifest().files(Table::Events).iter().map(|file| file.rows).collect();
-            rows.sort_unstable();
-            assert_eq!(rows, (1..=40).collect::<Vec<_>>());
-        });
+        // All small outputs together are less than a group, so they are sent at the end. Each large
+        // output is a group, and there are more of them than the queue holds.
+        let (group, groups) = (GROUP_BYTES as u64, 4 * QUEUE_CAPACITY as u64);
+        for sizes in [1..=40, group..=group + groups] {
+            with_transaction(|transaction| {
+                let compute =
+                    |sink: OutputSink<'_>| bounded_parallel(sizes.clone(), |rows| sink(output_of(rows)));
+                write_pipelined(transaction, compute).unwrap();
+                let mut rows: Vec<u64> =
+                    transaction.manifest().files(Table::Events).iter().map(|file| file.rows).collect();
+                rows.sort_unstable();
+                assert_eq!(rows, sizes.collect::<Vec<_>>());
+            });
+        }
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl CsvBlocks {
 }
 
 /// Returns the length of the header with its line end.
-fn csv_header_end(bytes: &[u8]) -> usize {
+pub(super) fn csv_header_end(bytes: &[u8]) -> usize {
     let mut end = 0;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut record = csv::ByteRecord::new();

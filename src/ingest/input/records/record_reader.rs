@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 
-use super::csv_blocks::{CsvBlocks, RowBlock};
+use super::csv_blocks::{CsvBlocks, RowBlock, csv_header_end};
 use super::unwrapper::{Position, Unwrapper};
 use super::values::{SplitError, SplitValue, ValueSplitter};
 use super::{BrokenReason, BrokenRecord, Layout, Prepared, RECORD_LIMIT, Records};
@@ -97,6 +97,18 @@ impl RecordReader {
     /// Returns the reader of the bytes.
     pub fn blocks(&self) -> &BlockReader {
         &self.blocks
+    }
+
+    /// Returns the row that names the columns, without its line end. Must be called before the
+    /// first block is read.
+    pub fn header(&mut self) -> Option<&[u8]> {
+        if self.format.reader != Some(Reader::Csv) {
+            return None;
+        }
+        let (head, _) = self.blocks.head();
+        let header = head.get(..csv_header_end(head)).unwrap_or(&[]);
+        let end = header.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+        header.get(..end)
     }
 
     /// Returns whether the file can be resumed after it has grown.

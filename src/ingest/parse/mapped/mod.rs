@@ -58,8 +58,8 @@ impl BlockLines<'_, '_> {
         let Records { layout, map, ignored, broken } = records;
         self.counts.ignored += ignored;
         self.counts.read += ignored;
-        broken.iter().for_each(|record| self.reject_broken(record));
         self.record.map.clone_from(&map);
+        broken.iter().for_each(|record| self.reject_broken(record));
         if let Layout::Rows(Reader::Csv | Reader::W3c, columns) = &layout {
             self.record.columns = Some(columns.clone());
         }
@@ -107,6 +107,9 @@ impl BlockLines<'_, '_> {
         let mut roots = std::mem::take(&mut self.record.roots);
         roots.clear();
         let RecordPlace { line, start, end, .. } = place;
+        if !self.selects_record(start, end) {
+            return;
+        }
         match add_values(&mut self.scanner, start, end, 0, &mut self.record.values, &mut roots) {
             Err(TreeError::Invalid) if self.unfinished && end == self.text.len() => {
                 self.leave_unfinished(line, end - start);
@@ -122,7 +125,9 @@ impl BlockLines<'_, '_> {
             Ok(()) if roots.is_empty() => self.counts.blank += 1,
             Ok(()) => {
                 for root in &roots {
-                    self.map_record(map, *root, place, None);
+                    if self.selects_value(self.record.values.tree.value(*root).raw()) {
+                        self.map_record(map, *root, place, None);
+                    }
                 }
             }
         }
@@ -152,6 +157,10 @@ impl BlockLines<'_, '_> {
             return self.ignore();
         }
         self.record.several = found.len() > 1;
+        if row.is_none() {
+            let envelope = self.record.values.tree.value(root).raw();
+            (self.record.envelope, self.record.envelope_hash) = (Some(envelope), None);
+        }
         for (index, value) in found.into_iter().enumerate() {
             let mut levels = value.levels;
             if let (Some(span), Some(last)) = (value.text, levels.last_mut()) {
@@ -165,6 +174,7 @@ impl BlockLines<'_, '_> {
             }
             self.map_element(map, events, &levels, place, Some(index as u32), row);
         }
+        self.record.envelope = None;
     }
 
     /// Maps the element at the innermost level.
@@ -179,6 +189,12 @@ impl BlockLines<'_, '_> {
     ) {
         let Some(&element) = levels.last() else { return };
         let value = self.record.values.tree.value(element);
+        if self.selection.is_some() {
+            let is_part = index.is_some() && row.is_none();
+            if !(if is_part { self.selects_element(value.raw()) } else { self.is_selected() }) {
+                return;
+            }
+        }
         self.line.clear();
         self.record.values.outside.clear();
         let length = row.map_or(value.raw().len as usize, str::len);
@@ -214,6 +230,9 @@ impl BlockLines<'_, '_> {
     }
 
     fn ignore(&mut self) {
+        if !self.is_selected() {
+            return;
+        }
         self.counts.read += 1;
         self.counts.ignored += 1;
     }
@@ -225,7 +244,7 @@ impl BlockLines<'_, '_> {
 
     /// Returns the rejected line for a value of a record.
     fn rejected_value(
-        &self,
+        &mut self,
         reason: RejectReason,
         place: RecordPlace,
         node: NodeId,
@@ -236,10 +255,14 @@ impl BlockLines<'_, '_> {
         let line = place.line(self.text.as_bytes());
         let mut rejected = RejectedLine::new(line, reason, text.as_bytes(), self.ip, &self.key);
         (rejected.index, rejected.offset) = (index, self.record.offset);
+        rejected.envelope = index.and_then(|_| self.envelope_hash());
         rejected
     }
 
     fn reject_broken(&mut self, record: &BrokenRecord) {
+        if !self.selects_broken(&record.bytes, record.length) {
+            return;
+        }
         let reason = match record.reason {
             BrokenReason::TooLong => RejectReason::LineTooLong,
             BrokenReason::NotUtf8 => RejectReason::NotUtf8,
@@ -252,7 +275,10 @@ impl BlockLines<'_, '_> {
         self.counts.read += 1;
         let mut rejected = RejectedLine::new(record.line, reason, &record.bytes, self.ip, &self.key);
         (rejected.offset, rejected.length) = (Some(record.offset), record.length);
-        rejected.context = Some(Box::new(RejectContext { is_part: true, ..RejectContext::default() }));
+        self.reject_selected(reason);
+        let context =
+            RejectContext { map: self.record.map.clone(), is_part: true, ..RejectContext::default() };
+        rejected.context = Some(Box::new(context));
         self.counts.add_rejected(rejected);
         self.emit_if_full();
     }

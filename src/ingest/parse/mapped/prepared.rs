@@ -20,6 +20,7 @@ impl BlockLines<'_, '_> {
             self.begin_record(Some(record.offset));
             self.record.defaults = record.defaults.map(|(start, len)| self.defaults(start, len));
             self.record.given = record.defaults.map(|(start, len)| Span { start, len });
+            self.select_given(self.record.given);
             self.record.map.clone_from(if record.map.is_some() { &record.map } else { &file_map });
             match record.map.as_deref().or(map) {
                 None => self.native_record(place),
@@ -34,6 +35,7 @@ impl BlockLines<'_, '_> {
             self.emit_if_full();
         }
         self.record.defaults = None;
+        self.select_given(None);
         self.reject_unparsed_lines();
     }
 
@@ -55,6 +57,9 @@ impl BlockLines<'_, '_> {
 
     fn native_record(&mut self, place: RecordPlace) {
         let RecordPlace { line, start, end, .. } = place;
+        if !self.selects_record(start, end) {
+            return;
+        }
         let scanned = self.scan_object(start).filter(|(_, end, _)| *end == place.end);
         let reason = match scanned {
             _ if end - start > LINE_LIMIT => RejectReason::LineTooLong,

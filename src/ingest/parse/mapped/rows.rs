@@ -26,6 +26,9 @@ impl BlockLines<'_, '_> {
 
     /// Parses a line of text.
     pub(super) fn text_line(&mut self, map: &Map, keys: &RowKeys, names: &[&str], place: RecordPlace) {
+        if !self.selects_row(place) {
+            return;
+        }
         let line = self.text.get(place.start..place.end).unwrap_or("");
         let captures = map.pattern.as_ref().and_then(|pattern| pattern.captures(line));
         let Some(captures) = captures else {
@@ -52,12 +55,15 @@ impl BlockLines<'_, '_> {
         self.run_lines(map, |lines, map, place| {
             let text = lines.text;
             let line = text.get(place.start..place.end).unwrap_or("");
-            if reader == Reader::W3c && line.starts_with('#') {
+            if lines.is_comment(reader, place.start, place.end) {
                 if let Some(names) = line.strip_prefix(FIELDS) {
                     keys = lines.row_keys(names.split_ascii_whitespace());
                     lines.record.columns = Some(names.split_ascii_whitespace().map(str::to_owned).collect());
                 }
                 lines.counts.blank += 1;
+                return;
+            }
+            if !lines.selects_row(place) {
                 return;
             }
             // The columns of IIS are separated by spaces.
@@ -82,6 +88,12 @@ impl BlockLines<'_, '_> {
         RowKeys::new(names, &mut self.rows.buffer)
     }
 
+    /// Begins a row or a line of text, which has no parts. Returns whether to parse it.
+    #[inline]
+    fn selects_row(&mut self, place: RecordPlace) -> bool {
+        self.selection.is_none() || (self.selects_record(place.start, place.end) && self.is_selected())
+    }
+
     fn wrong_width(&mut self, place: RecordPlace) {
         if self.unfinished && place.end == self.text.len() {
             return self.leave_unfinished(place.line, place.end - place.start);
@@ -104,6 +116,9 @@ impl BlockLines<'_, '_> {
             let place = RecordPlace { line, line_start, start, end: start + raw.len() };
             if start - line_start > UNCOUNTED {
                 (line, line_start) = (place.line(bytes), start);
+            }
+            if !self.selects_row(place) {
+                continue;
             }
             self.begin_record(Some(self.offset + start as u64));
             if row.len() == keys.len() {
@@ -132,6 +147,9 @@ impl BlockLines<'_, '_> {
             let end = reader.position().byte() as usize;
             let raw = without_line_end(bytes.get(start..end).unwrap_or(&[]));
             let place = RecordPlace::new(first_line + line - 1, start, start + raw.len());
+            if !self.selects_row(place) {
+                continue;
+            }
             self.begin_record(Some(self.offset + start as u64));
             let reason = if record.len() != keys.len() {
                 Some(RejectReason::WrongWidth)

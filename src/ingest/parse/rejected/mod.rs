@@ -134,6 +134,8 @@ pub struct RejectedLine {
     pub index: Option<u32>,
     /// Offset in the decompressed input, if the line number does not identify the record.
     pub offset: Option<u64>,
+    /// Keyed hash of the envelope of an event of an envelope.
+    pub envelope: Option<String>,
     /// The reason.
     pub reason: RejectReason,
     /// The number of equal lines, or of equal events of the envelope, that were rejected for the
@@ -195,6 +197,7 @@ impl RejectedLine {
             line,
             index: None,
             offset: None,
+            envelope: None,
             reason,
             count: 1,
             length: bytes.len() as u64,
@@ -223,6 +226,7 @@ impl RejectedLine {
             line: long.line,
             index: None,
             offset: None,
+            envelope: None,
             reason: RejectReason::LineTooLong,
             count: 1,
             length: long.length,
@@ -240,7 +244,9 @@ impl RejectedLine {
     pub(crate) fn memory_size(&self) -> usize {
         let identity = self.identity.as_ref().map_or(0, |_| size_of::<RejectedIdentity>());
         let context = self.context.as_ref().map_or(0, |context| context.memory_size());
-        let texts = self.keyed_hash.as_ref().map_or(0, String::len) + self.raw.len() + context;
+        let hashes =
+            [&self.keyed_hash, &self.envelope].map(|hash| hash.as_ref().map_or(0, |hash| hash.len() + 16));
+        let texts = hashes.iter().sum::<usize>() + self.raw.len() + context;
         // The strings count twice, since the buffer can have twice the capacity that it needs.
         size_of::<RejectedLine>()
             + identity
@@ -257,6 +263,7 @@ impl RejectedLine {
             line: self.line,
             index: self.index,
             offset: self.offset,
+            envelope: self.envelope.clone(),
             reason: self.reason.name().to_owned(),
             length: self.length,
             sha256: hex(&self.sha256),

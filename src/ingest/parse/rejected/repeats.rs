@@ -26,10 +26,10 @@ pub(in crate::ingest::parse) struct RepeatedRejects {
 impl RepeatedRejects {
     /// Returns the position of the first line that equals this one. If there is none, returns
     /// `None` and records that this line is retained at `position`. `envelope` is the line of an
-    /// event's envelope.
+    /// event's envelope, and its offset if it shares the line.
     pub(in crate::ingest::parse) fn first(
         &mut self,
-        envelope: Option<u64>,
+        envelope: Option<(u64, Option<u64>)>,
         reason: RejectReason,
         bytes: &[u8],
         position: usize,
@@ -41,7 +41,9 @@ impl RepeatedRejects {
         // equal. No line has the number 0.
         self.key.clear();
         self.key.push(reason as u8);
-        self.key.extend_from_slice(&envelope.unwrap_or(0).to_le_bytes());
+        let (line, offset) = envelope.unwrap_or_default();
+        self.key.extend_from_slice(&line.to_le_bytes());
+        self.key.extend_from_slice(&offset.unwrap_or(0).to_le_bytes());
         self.key.extend_from_slice(bytes);
         if let Some(first) = self.first.get(self.key.as_slice()) {
             return Some(*first);
@@ -59,15 +61,17 @@ mod tests {
     fn only_equal_lines_of_one_envelope_and_reason_repeat() {
         let mut repeats = RepeatedRejects::default();
         let (object, json) = (RejectReason::NotAnObject, RejectReason::NotJson);
-        assert_eq!(repeats.first(Some(1), object, b"1", 3), None, "the first lines are retained");
-        assert_eq!(repeats.first(Some(1), object, b"1", 20), None);
-        assert_eq!(repeats.first(Some(1), object, b"1", 21), Some(20));
+        let first = Some((1, None));
+        assert_eq!(repeats.first(first, object, b"1", 3), None, "the first lines are retained");
+        assert_eq!(repeats.first(first, object, b"1", 20), None);
+        assert_eq!(repeats.first(first, object, b"1", 21), Some(20));
         for (envelope, reason, bytes) in [
-            (Some(2), object, &b"1"[..]),
+            (Some((2, None)), object, &b"1"[..]),
+            (Some((1, Some(30))), object, b"1"),
             (None, object, b"1"),
-            (Some(1), json, b"1"),
-            (Some(1), object, b"11"),
-            (Some(1), object, b""),
+            (first, json, b"1"),
+            (first, object, b"11"),
+            (first, object, b""),
         ] {
             assert_eq!(repeats.first(envelope, reason, bytes, 30), None, "{envelope:?} {reason} {bytes:?}");
             assert_eq!(repeats.first(envelope, reason, bytes, 31), Some(30));
