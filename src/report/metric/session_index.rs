@@ -54,11 +54,13 @@ const NONE: u32 = u32::MAX;
 
 /// A session that an event belongs to.
 #[derive(Clone, Copy)]
-struct FoundSession {
+pub(crate) struct FoundSession {
     /// The session's number in the whole index.
-    number: u32,
-    start: Micros,
-    end: Micros,
+    pub number: u32,
+    /// The time of the first event.
+    pub start: Micros,
+    /// The time of the last event.
+    pub end: Micros,
 }
 
 impl SessionIndex {
@@ -279,6 +281,12 @@ impl<'a> SessionFinder<'a> {
     /// Returns the number of an event's session and the event's time; `None` if the event belongs
     /// to no session of the index.
     pub fn session(&mut self, row: usize) -> Option<(u32, Micros)> {
+        self.found_session(row).map(|(session, time)| (session.number, time))
+    }
+
+    /// Returns an event's session and the event's time; `None` if the event belongs to no session
+    /// of the index.
+    pub fn found_session(&mut self, row: usize) -> Option<(FoundSession, Micros)> {
         let time = self.times.get(row)?;
         let tokens = self.keys.tokens(row);
         if let Some((last, found)) = self.last
@@ -286,7 +294,7 @@ impl<'a> SessionFinder<'a> {
             && found.start <= time
             && time <= found.end
         {
-            return Some((found.number, time));
+            return Some((found, time));
         }
         if (tokens.is_some() && tokens == self.absent) || !self.chatbots.contains(row) {
             return None;
@@ -299,7 +307,7 @@ impl<'a> SessionFinder<'a> {
             return None;
         };
         self.last = tokens.map(|tokens| (tokens, found));
-        Some((found.number, time))
+        Some((found, time))
     }
 
     fn find(&mut self, key: u128, time: Micros) -> Option<FoundSession> {

@@ -91,6 +91,10 @@ impl TableFacts for Snapshot {
         Ledger::load(self).map(Arc::new)
     }
 
+    fn is_one_file(&self, table: Table, day: Day) -> bool {
+        self.partition(table, day).count() == 1
+    }
+
     fn event_dates(&self) -> Option<(Day, Day)> {
         let dates = || self.manifest().files(Table::Events).iter().map(|file| file.day);
         Some((dates().min()?, dates().max()?))

@@ -32,6 +32,13 @@ pub trait TableFacts: Sync {
     /// days after the last pruned day do not need.
     fn ledger(&self) -> Result<Arc<Ledger>>;
 
+    /// Returns whether all rows of a partition are in one file, so that each read of the partition
+    /// returns one frame. `day` is the partition's day.
+    fn is_one_file(&self, table: Table, day: Day) -> bool {
+        let _ = (table, day);
+        false
+    }
+
     /// Returns the first and the last UTC date with events.
     fn event_dates(&self) -> Option<(Day, Day)>;
 

@@ -131,7 +131,7 @@ impl Groups {
 
 /// Returns whether the order of events of the same instant matters. It does not if their tags are
 /// equal.
-fn is_tie(run: &[SequenceEvent]) -> bool {
+pub(super) fn is_tie(run: &[SequenceEvent]) -> bool {
     run.first().zip(run.last()).is_some_and(|(first, last)| first.tag != last.tag)
 }
 

@@ -6,8 +6,9 @@
 //! - [`fold_sessions`] and [`fold_visitors`] read the events that [`EventTags`] selects, sort them
 //!   and add each sequence to a sum ([`SequenceFold`]), in parallel;
 //! - [`fold_groups`] computes a sum for each group of a breakdown, from one read of the events;
-//! - [`groups`] sorts the events of a read into sequences, [`chunks`] splits a window into parts,
-//!   so that memory does not grow with its length;
+//! - [`single_file`] adds the sequences of a file to the sum while it is in memory, [`groups`] sorts
+//!   the events of several files into sequences, and [`chunks`] splits a window into parts, so that
+//!   memory does not grow with its length;
 //! - [`event_pattern`] selects events by name and conditions, [`definitions`] reads the patterns
 //!   that `wa.toml` names.
 
@@ -17,6 +18,7 @@ pub(crate) mod definitions;
 pub(crate) mod event_pattern;
 mod groups;
 mod sessions;
+mod single_file;
 #[cfg(test)]
 mod tests;
 mod visitors;
@@ -129,6 +131,17 @@ pub(crate) fn on_pruned_events(tables: &dyn Tables, query: &Query) -> Option<Str
     ))
 }
 
+/// Returns the columns of events for their tags and their sessions.
+fn columns(tags: &dyn EventTags, index: &SessionIndex) -> Vec<&'static str> {
+    let mut columns = tags.columns();
+    for name in index.columns(&[]) {
+        if !columns.contains(&name) {
+            columns.push(name);
+        }
+    }
+    columns
+}
+
 /// Reads the tagged events of the given UTC dates, file by file. `group` maps the number of a
 /// session to the number of its sequence and bits to add to the tag; sessions for which it returns
 /// `None` are left out.
@@ -140,13 +153,7 @@ fn read_events(
     dates: (Day, Day),
     group: &(dyn Fn(u32) -> Option<(u32, u32)> + Sync),
 ) -> Result<Vec<Vec<SequenceEvent>>> {
-    let mut columns = tags.columns();
-    for name in index.columns(&[]) {
-        if !columns.contains(&name) {
-            columns.push(name);
-        }
-    }
-    map_frames(tables, Table::Events, Some(dates), &columns, |number, frame| {
+    map_frames(tables, Table::Events, Some(dates), &columns(tags, index), |number, frame| {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let mut tag = tags.bind(frame)?;
         let mut finder = SessionFinder::new(frame, query, index)?;

@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use super::chunks::{MAX_EVENTS, chunks};
 use super::groups::Groups;
-use super::{EventTags, Folded, SequenceFold, read_events, retained_since};
+use super::single_file::{SingleFiles, fold_single_files};
+use super::{EventTags, Folded, SequenceFold, retained_since};
 use crate::error::Result;
 use crate::report::metric::session_index::SessionIndex;
 use crate::report::query::Query;
@@ -61,10 +62,13 @@ pub(super) fn fold_window<S: Send + Sync, F: SequenceFold<S>>(
 ) -> Result<Option<F::Sum>> {
     let Some(last) = index.last else { return Ok(None) };
     let dates = (Day::utc(tables.zone().start_of(query.window.from)), Day::utc(last));
-    let files = read_events(tables, query, index, tags, dates, &|session| Some((session, 0)))?;
-    let mut sequences = Groups::new(files, index.len() as usize);
+    let SingleFiles { sum, others } = fold_single_files(tables, query, (index, values), tags, dates, fold)?;
+    if others.iter().all(Vec::is_empty) {
+        return Ok(Some(sum));
+    }
+    let mut sequences = Groups::new(others, index.len() as usize);
     sequences.sort(tables, dates, tags.tie_order())?;
-    Ok(Some(sequences.fold(fold, |session| values.get(session))))
+    Ok(Some(fold.merge(sum, sequences.fold(fold, |session| values.get(session)))))
 }
 
 /// Values of the sessions that started at `start` or later.

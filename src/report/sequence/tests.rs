@@ -84,6 +84,44 @@ fn sequences_are_ordered_by_time_and_id_in_any_chunks() {
     }
 }
 
+/// Returns the sequences of two sessions on each of ten days: of their only dates, in one file.
+/// The events of one have different times, and two events of the other have the same time.
+#[test]
+fn sequences_in_single_files_are_ordered_by_time_and_id() {
+    let mut tables = tables();
+    (tables.sessions, tables.events) = (Vec::new(), Vec::new());
+    for day in 1..=10 {
+        for (hour, seconds) in [(8, [20, 10, 0, 15]), (9, [120, 60, 0, 60])] {
+            let start = format!("2026-06-{day:02}T{hour:02}:00:00Z");
+            let id = format!("{day} {hour}");
+            let session = Session { session: Some(id.clone()), ..session(&start, "anna") };
+            tables.sessions.push(Session { seconds: *seconds.iter().max().unwrap(), ..session });
+            let names = ["step 3", "step 2", "step 1", "step 1"];
+            tables.events.extend(seconds.into_iter().zip(names).map(|(seconds, name)| Event {
+                time: time(&start) + seconds * SECOND,
+                ..event(&start, &id, name)
+            }));
+        }
+    }
+    let mut expected = vec![vec![1, 2, 1, 3]; 20];
+    assert_eq!(fold_sessions(&tables, &june(), &NoValues, &Numbers, &Collect).unwrap().sum, expected);
+    // Ties by tag: the event with the smaller number is first.
+    struct ByTag;
+    impl EventTags for ByTag {
+        fn columns(&self) -> Vec<&'static str> {
+            Numbers.columns()
+        }
+        fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f>> {
+            Numbers.bind(frame)
+        }
+        fn tie_order(&self) -> TieOrder {
+            TieOrder::Tag
+        }
+    }
+    expected.splice(..10, vec![vec![1, 1, 2, 3]; 10]);
+    assert_eq!(fold_sessions(&tables, &june(), &NoValues, &ByTag, &Collect).unwrap().sum, expected);
+}
+
 #[test]
 fn session_whose_first_events_are_pruned_is_left_out() {
     let mut tables = tables();

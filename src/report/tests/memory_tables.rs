@@ -368,6 +368,10 @@ impl TableFacts for MemoryTables {
         30 * 60 * SECOND
     }
 
+    fn is_one_file(&self, table: Table, day: Day) -> bool {
+        table == Table::Events && self.event_frames(Some((day, day))).len() == 1
+    }
+
     fn days(&self) -> Option<(Day, Day)> {
         let days = || self.sessions.iter().map(|s| self.day_of(s));
         if self.days.is_some() {
