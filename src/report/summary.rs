@@ -10,17 +10,18 @@ use super::answer::rows::{Group, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
 use super::metric::by_group;
 use super::metric::totals::{self, Totals, by_day};
-use super::metric::unique_visitors::UniqueVisitors;
+use super::metric::unique_visitors::{UniqueVisitors, VisitorCounts};
 use super::metric::values::{Distinct, Millis, Percent, Seconds};
 use super::metric::visitors_by_chatbot;
 use super::query::by_chatbot::ChatbotPartitions;
 use super::query::chatbots::ChatbotIndex;
 use super::query::selection::ClassifiedSessions;
-use super::query::tables::Tables;
+use super::query::tables::{PartKind, Tables};
 use super::query::{Query, pruned};
 use crate::error::{Error, Result};
 use crate::ingest::fields::standard_category;
 use crate::ingest::shape::names;
+use crate::store::frame::Frame;
 use crate::time::Day;
 
 rows! {
@@ -112,7 +113,7 @@ pub(crate) fn summaries(
             let counted = counted.iter().find(|(window, ..)| *window == query.window);
             let (visitors, sums) =
                 counted.and_then(|(_, visitors, sums)| visitors.get(number).zip(sums.get(number))).unzip();
-            let visitors = visitors.filter(|_| pruned.is_none());
+            let visitors = visitors.filter(|_| pruned.is_none()).map(UniqueVisitors::counts);
             Ok(metrics(query, visitors, sums.unwrap_or(&Totals::default())))
         };
         reports.push(build(&partitions.chatbot(chatbot), &query, compare, measure)?);
@@ -124,25 +125,39 @@ pub(crate) fn summaries(
     Ok(reports)
 }
 
-/// Computes the `summary` of each group of a breakdown, from one pass over the sessions, whose
-/// classes are the numbers of the groups. The reports have no notes on events.
+/// Computes the `summary` of each group of a breakdown, and of all sessions at the end. The classes
+/// of the sessions are the numbers of the groups. Only the last report has notes on events.
 pub(crate) fn summaries_of_groups(
     sessions: &ClassifiedSessions<'_>,
     query: &Query,
     groups: usize,
 ) -> Result<Vec<Report<Summary>>> {
-    let visitors = || match pruned::in_window(sessions.tables(), query)? {
-        None => by_group::visitors(sessions, query, groups).map(Some),
-        Some(_) => Ok(None),
+    let tables = sessions.tables();
+    let pruned = pruned::in_window(tables, query)?;
+    let (figures, daily) = rayon::join(
+        || by_group::figures(sessions, query, groups),
+        || query.has_daily_stats(tables).then(|| by_day(tables, query)).transpose(),
+    );
+    let mut figures = figures?;
+    if let Some(days) = daily? {
+        // The daily statistics also have days whose sessions are pruned.
+        figures.totals.truncate(groups);
+        figures.totals.push(sum(days.into_values()));
+    }
+    let measured = figures.totals.iter().zip(figures.visitors).map(|(sums, visitors)| {
+        let visitors = Some(visitors).filter(|_| pruned.is_none());
+        metrics(query, visitors, sums)
+    });
+    let report = |(group, measured): (usize, (Summary, u64))| {
+        let measure = |_: &Query, _| Ok(measured.clone());
+        if group < groups {
+            return build(&sessions.class(group as u32), query, false, measure);
+        }
+        let mut report = build(tables, query, false, measure)?;
+        report.notes.extend(on_other_events(tables, query, &report.body)?);
+        Ok(report)
     };
-    let (visitors, sums) = rayon::join(visitors, || by_group::totals(sessions, query, groups));
-    let visitors = visitors?;
-    let report = |(group, sums): (u32, Totals)| {
-        let visitors = visitors.as_ref().and_then(|visitors| visitors.get(group as usize));
-        let measure = |query: &Query, _| Ok(metrics(query, visitors, &sums));
-        build(&sessions.class(group), query, false, measure)
-    };
-    (0..).zip(sums?).map(report).collect()
+    measured.enumerate().map(report).collect()
 }
 
 /// Builds the report. `measure` returns the metrics of a window and the number of bot sessions. Its
@@ -216,22 +231,31 @@ fn on_other_events(tables: &dyn Tables, query: &Query, summary: &Summary) -> Res
 /// Computes the metrics of a window. `pruned` is the last pruned day, if sessions of the window are
 /// pruned. Returns the metrics and the number of bot sessions.
 fn measure(tables: &dyn Tables, query: &Query, pruned: Option<Day>) -> Result<(Summary, u64)> {
-    let visitors = || match pruned {
-        None => UniqueVisitors::count(tables, query).map(Some),
-        Some(_) => Ok(None),
+    let is_retained = pruned.is_none();
+    if is_retained && !query.has_daily_stats(tables) && tables.parts(PartKind::Visitors).is_none() {
+        let of_frame = |frame: &Frame| totals::of_frame(frame, query);
+        let (visitors, frames) =
+            UniqueVisitors::count_with(tables, query, &totals::FIGURE_COLUMNS, of_frame)?;
+        return Ok(metrics(query, Some(visitors.counts()), &sum(frames)));
+    }
+    let visitors = || match is_retained {
+        true => UniqueVisitors::count(tables, query).map(|visitors| Some(visitors.counts())),
+        false => Ok(None),
     };
     let (visitors, days) = rayon::join(visitors, || by_day(tables, query));
-    let (visitors, days) = (visitors?, days?);
-    let mut sums = Totals::default();
-    for totals in days.values() {
-        sums.add(totals);
-    }
-    Ok(metrics(query, visitors.as_ref(), &sums))
+    Ok(metrics(query, visitors?, &sum(days?.into_values())))
+}
+
+fn sum(totals: impl IntoIterator<Item = Totals>) -> Totals {
+    totals.into_iter().fold(Totals::default(), |mut sum, totals| {
+        sum.add(&totals);
+        sum
+    })
 }
 
 /// Computes the metrics from sums, and returns the number of bot sessions too. `visitors` are
 /// unknown if sessions of the window are pruned.
-fn metrics(query: &Query, visitors: Option<&UniqueVisitors>, sums: &Totals) -> (Summary, u64) {
+fn metrics(query: &Query, visitors: Option<VisitorCounts>, sums: &Totals) -> (Summary, u64) {
     let summary = SummaryMetrics {
         total_sessions: sums.sessions,
         unique_visitors: visitors.map(|visitors| Distinct(visitors.unique)),

@@ -100,12 +100,20 @@ const CLASSES: [(&str, usize); 5] = [("1", 1), ("2", 2), ("3-5", 5), ("6-10", 10
 /// Computes `visitors`.
 pub(crate) fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visitors>> {
     let pruned = pruned::in_window(tables, query)?;
-    let unique = || match pruned {
+    let count = || match pruned {
         None => UniqueVisitors::count(tables, query).map(Some),
         Some(_) => Ok(None),
     };
-    let (unique, totals) = rayon::join(unique, || by_day(tables, query));
-    build(tables, query, pruned, unique?, totals?)
+    if query.has_daily_stats(tables) {
+        let (unique, totals) = rayon::join(count, || by_day(tables, query));
+        return build(tables, query, pruned, unique?, totals?);
+    }
+    let daily = daily_visitors::count(tables, query)?;
+    let unique = match daily.window {
+        Some(visitors) => Some(visitors).filter(|_| pruned.is_none()),
+        None => count()?,
+    };
+    build(tables, query, pruned, unique, daily.days)
 }
 
 /// Computes the `visitors` of each chatbot, in the order given, from one pass over the tables. The
@@ -135,7 +143,7 @@ pub(crate) fn visitors_of_each(
     (0..).zip(chatbots.iter().zip(unique)).map(report).collect()
 }
 
-/// Builds the report from the visitors of the window and the sums of each day. `pruned` is the last
+/// Builds the report from the visitors of the window and the sums of each day, with its visitors. `pruned` is the last
 /// pruned day of the window. If it is set, the visitors are unknown.
 fn build(
     tables: &dyn Tables,
@@ -149,7 +157,7 @@ fn build(
     let metrics = VisitorMetrics {
         unique_visitors: unique.as_ref().map(|visitors| Distinct(visitors.unique)),
         new_visitors: unique.as_ref().map(|visitors| Distinct(visitors.new)),
-        returning_visitors: unique.as_ref().map(|visitors| Distinct(visitors.returning())),
+        returning_visitors: unique.as_ref().map(|visitors| Distinct(visitors.counts().returning())),
         total_sessions: sessions,
         sessions_per_visitor: unique.as_ref().map(|visitors| Ratio::from_parts(sessions, visitors.unique)),
     };
@@ -183,14 +191,6 @@ fn frequency(visitors: &UniqueVisitors) -> Vec<Frequency> {
 
 fn days(tables: &dyn Tables, query: &Query, mut totals: BTreeMap<Day, Totals>) -> Result<Vec<VisitorDay>> {
     totals.retain(|_, day| day.sessions > 0);
-    if !query.has_daily_stats(tables) {
-        // The visitors of each day are counted over its sessions.
-        let visitors = daily_visitors::count(tables, query)?;
-        for (day, totals) in &mut totals {
-            let day = visitors.get(day).copied().unwrap_or_default();
-            (totals.visitors, totals.new_visitors) = (day.unique, day.new);
-        }
-    }
     let data = totals.first_key_value().zip(totals.last_key_value());
     let data = data.map(|((first, _), (last, _))| (*first, *last));
     let Some((first, last)) = listed_days(tables, query, data)? else { return Ok(Vec::new()) };

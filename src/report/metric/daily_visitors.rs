@@ -1,4 +1,4 @@
-//! The distinct visitors of each day of a window, and the new ones among them.
+//! The distinct visitors of a window and of each of its days, and the new ones among them.
 //!
 //! Sessions and first-seen times are partitioned by visitor ([`visitor_shards`]) with the number of
 //! their day. Each shard is then sorted by visitor and day, and counted separately.
@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::totals::Totals;
+use super::unique_visitors::{MAX_SESSIONS, UniqueVisitors, VisitorCounts};
 use super::visitor_shards::{self, ShardEntry, VisitorShards};
 use crate::error::Result;
 use crate::report::query::tables::Tables;
@@ -20,60 +22,77 @@ use crate::time::{Day, Zone};
 /// The maximum number of days that are counted together. With ten million visitors, the remaining
 /// 60 bits of the hash collide in about one of 20,000 reports.
 const MAX_DAYS: i32 = 512;
-/// The number of bits of an entry's value: whether the visitor is known only by a session key, and
-/// the day.
-const BITS: u32 = 1 + (MAX_DAYS as u32).trailing_zeros();
-const VALUE: u64 = (1 << BITS) - 1;
+/// The maximum number of days for which the visitors of the whole window are counted from the same
+/// entries. The remaining 63 bits of the hash collide in about one of 200,000 such reports.
+const MAX_DAYS_TOGETHER: i32 = 64;
 
-/// The numbers of distinct and of new visitors of a day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DayVisitors {
-    /// The number of distinct visitors.
-    pub unique: u64,
-    /// The number of visitors that were first seen on the day or are known only by a session key.
-    pub new: u64,
+/// The visitors of the sessions of a window.
+#[derive(Default)]
+pub(crate) struct DailyVisitors {
+    /// The visitors of the whole window; `None` for more than [`MAX_DAYS_TOGETHER`] days.
+    pub window: Option<UniqueVisitors>,
+    /// The sessions, bot sessions and visitors of each day with sessions. Other sums are 0.
+    pub days: BTreeMap<Day, Totals>,
 }
 
-/// Counts the visitors of each day with sessions.
-pub(crate) fn count(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, DayVisitors>> {
-    let Some((first, last)) = tables.days() else { return Ok(BTreeMap::new()) };
+/// Counts the visitors of a window and of each of its days.
+pub(crate) fn count(tables: &dyn Tables, query: &Query) -> Result<DailyVisitors> {
+    let Some((first, last)) = tables.days() else {
+        return Ok(DailyVisitors { window: Some(UniqueVisitors::default()), ..DailyVisitors::default() });
+    };
     let (mut from, to) = (query.window.from.max(first), query.window.to.min(last));
-    let mut counts = BTreeMap::new();
+    let is_together = to.0.saturating_sub(from.0) < MAX_DAYS_TOGETHER;
+    let mut counted =
+        DailyVisitors { window: is_together.then(UniqueVisitors::default), ..DailyVisitors::default() };
     while from <= to {
         let end = from.plus(MAX_DAYS - 1).min(to);
         let window = Window { from, to: end, ..query.window };
-        let days = count_window(tables, &Query { window, ..query.clone() })?;
-        let numbered = days.into_iter().zip(0..).filter(|(day, _)| day.unique > 0);
-        counts.extend(numbered.map(|(day, number)| (from.plus(number), day)));
+        let (visitors, days) = count_window(tables, &Query { window, ..query.clone() })?;
+        counted.window = counted.window.map(|all| all.merge(visitors));
+        let numbered = days.into_iter().zip(0..).filter(|(day, _)| day.sessions + day.bots > 0);
+        counted.days.extend(numbered.map(|(day, number)| (from.plus(number), day)));
         from = end.plus(1);
     }
-    Ok(counts)
+    Ok(counted)
 }
 
-/// Counts the visitors of each day of a window of at most [`MAX_DAYS`] days.
-fn count_window(tables: &dyn Tables, query: &Query) -> Result<Vec<DayVisitors>> {
+/// Counts the visitors of a window of at most [`MAX_DAYS`] days, and of each day.
+fn count_window(tables: &dyn Tables, query: &Query) -> Result<(UniqueVisitors, Vec<Totals>)> {
     let (window, zone) = (query.window, tables.zone());
+    // The value of an entry is the day and whether the visitor is known only by a session key.
+    let bits = u64::BITS - (window.days().max(1) as u64 - 1).leading_zeros() + 1;
     let read = |frame: &Frame, selected: &SelectedRows| {
         // All rows of a file have the same day.
-        let start = selected.rows.first().and_then(|row| frame.ints("started_at").ok()?.get(*row as usize));
+        let start = frame.ints("started_at")?.get(0);
         let number = start.and_then(|start| day_number(window, zone.day(start))).unwrap_or(0);
-        Ok((vec![number; selected.rows.len()], ()))
+        let values = vec![number; selected.rows.len()];
+        Ok((values, (number, selected.rows.len() as u64, selected.bots)))
     };
     let (sessions, first_seen) = rayon::join(
-        || visitor_shards::of_sessions(tables, query, &["started_at"], BITS, read),
+        || visitor_shards::of_sessions(tables, query, &["started_at"], bits, read),
         || {
-            let compute = || partition_first_seen(tables, query, zone).map(sorted);
+            let compute = || partition_first_seen(tables, query, (zone, bits)).map(sorted);
             tables.shared_shards("daily visitors", query.window.range(), &compute)
         },
     );
-    let (sessions, first_seen) = (sessions?.0, first_seen?);
+    let ((sessions, files), first_seen) = (sessions?, first_seen?);
     let shards: Vec<_> = sessions.into_iter().zip(first_seen.iter()).collect();
     let days = usize::try_from(window.days()).unwrap_or(0);
     let counted = shards
         .into_par_iter()
         .with_max_len(4)
-        .map(|(sessions, first_seen)| count_shard(sessions, first_seen, days));
-    Ok(counted.reduce(|| vec![DayVisitors::default(); days], merge))
+        .map(|(sessions, first_seen)| count_shard(sessions, first_seen, bits, days));
+    let empty = || (UniqueVisitors::default(), vec![VisitorCounts::default(); days]);
+    let (visitors, by_day) = counted.reduce(empty, merge);
+    let sums =
+        |day: VisitorCounts| Totals { visitors: day.unique, new_visitors: day.new, ..Totals::default() };
+    let mut totals: Vec<Totals> = by_day.into_iter().map(sums).collect();
+    for (number, sessions, bots) in files {
+        if let Some(day) = totals.get_mut(number as usize) {
+            (day.sessions, day.bots) = (day.sessions + sessions, day.bots + bots);
+        }
+    }
+    Ok((visitors, totals))
 }
 
 fn day_number(window: Window, day: Day) -> Option<u64> {
@@ -82,7 +101,11 @@ fn day_number(window: Window, day: Day) -> Option<u64> {
 }
 
 /// Partitions the visitors that were first seen in the window, with the number of the day.
-fn partition_first_seen(tables: &dyn Tables, query: &Query, zone: Zone) -> Result<VisitorShards> {
+fn partition_first_seen(
+    tables: &dyn Tables,
+    query: &Query,
+    (zone, bits): (Zone, u32),
+) -> Result<VisitorShards> {
     let (window, days) = (query.window, query.window.range());
     let instants = window.instants(zone);
     let shards = VisitorShards::with_capacity(tables.estimated_rows(Table::Visitors, Some(days)));
@@ -95,7 +118,7 @@ fn partition_first_seen(tables: &dyn Tables, query: &Query, zone: Zone) -> Resul
             let Some(time) = first_seen.get(row).filter(|time| instants.contain(*time)) else { continue };
             let Some(number) = day_number(window, zone.day(time)) else { continue };
             let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
-            writer.push(u128::from(high) << 64 | u128::from(low), BITS, number << 1);
+            writer.push(u128::from(high) << 64 | u128::from(low), bits, number << 1);
         }
         writer.finish();
         Ok(())
@@ -113,28 +136,45 @@ fn sorted(shards: VisitorShards) -> Vec<Vec<ShardEntry>> {
     shards
 }
 
-/// Counts the visitors of a shard by day, given the sorted visitors that were first seen.
-fn count_shard(mut sessions: Vec<ShardEntry>, first_seen: &[ShardEntry], days: usize) -> Vec<DayVisitors> {
-    let mut counts = vec![DayVisitors::default(); days];
+/// Counts the visitors of a shard, of all days and by day, given the sorted visitors that were first
+/// seen.
+fn count_shard(
+    mut sessions: Vec<ShardEntry>,
+    first_seen: &[ShardEntry],
+    bits: u32,
+    days: usize,
+) -> (UniqueVisitors, Vec<VisitorCounts>) {
+    let (mut visitors, mut counts) = (UniqueVisitors::default(), vec![VisitorCounts::default(); days]);
     sessions.sort_unstable();
-    sessions.dedup();
     let mut first_seen = first_seen.iter().copied().peekable();
-    for entry in sessions {
-        let Some(day) = counts.get_mut((entry & VALUE) as usize >> 1) else { continue };
-        day.unique += 1;
-        while first_seen.peek().is_some_and(|seen| *seen < entry) {
+    for of_visitor in sessions.chunk_by(|a, b| a >> bits == b >> bits) {
+        let Some(first) = of_visitor.first() else { continue };
+        while first_seen.peek().is_some_and(|seen| seen >> bits < first >> bits) {
             first_seen.next();
         }
         // The lowest bit marks a visitor that is known only by a session key and therefore new.
-        day.new += u64::from(entry & 1 == 1 || first_seen.peek() == Some(&entry));
+        let is_session = first & 1 == 1;
+        let is_new = is_session || first_seen.peek().is_some_and(|seen| seen >> bits == first >> bits);
+        visitors.unique += 1;
+        visitors.new += u64::from(is_new);
+        let class = visitors.by_sessions.get_mut(of_visitor.len().min(MAX_SESSIONS) - 1);
+        class.into_iter().for_each(|visitors| *visitors += 1);
+        for of_day in of_visitor.chunk_by(|a, b| a == b) {
+            let Some(entry) = of_day.first() else { continue };
+            while first_seen.peek().is_some_and(|seen| seen < entry) {
+                first_seen.next();
+            }
+            let is_new = is_session || first_seen.peek() == Some(entry);
+            let day = counts.get_mut((entry & ((1 << bits) - 1)) as usize >> 1);
+            day.into_iter().for_each(|day| day.add(&VisitorCounts { unique: 1, new: u64::from(is_new) }));
+        }
     }
-    counts
+    (visitors, counts)
 }
 
-fn merge(mut counts: Vec<DayVisitors>, other: Vec<DayVisitors>) -> Vec<DayVisitors> {
-    for (day, other) in counts.iter_mut().zip(other) {
-        day.unique += other.unique;
-        day.new += other.new;
-    }
-    counts
+type Counted = (UniqueVisitors, Vec<VisitorCounts>);
+
+fn merge((visitors, mut days): Counted, (other, other_days): Counted) -> Counted {
+    days.iter_mut().zip(&other_days).for_each(|(day, other)| day.add(other));
+    (visitors.merge(other), days)
 }

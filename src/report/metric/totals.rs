@@ -83,8 +83,7 @@ pub(crate) fn by_chatbot(tables: &dyn Tables, query: &Query, index: &ChatbotInde
         }
         return Ok(sums);
     }
-    let columns = [&SESSION_COLUMNS[..], &["chatbot_id"]].concat();
-    let columns = query.columns(&columns);
+    let columns = query.columns(&[&FIGURE_COLUMNS[..], &["chatbot_id"]].concat());
     let window = Some(query.window.range());
     let files = map_frames(tables, Table::Sessions, window, &columns, |_, frame| {
         let chatbots = frame.texts("chatbot_id")?;
@@ -212,7 +211,7 @@ fn for_each_daily_row(
 }
 
 fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
-    let columns = query.columns(&SESSION_COLUMNS);
+    let columns = query.columns(&[&FIGURE_COLUMNS[..], &["started_at"]].concat());
     let (window, zone) = (Some(query.window.range()), tables.zone());
     let days = map_frames(tables, Table::Sessions, window, &columns, |_, frame| {
         let started = frame.ints("started_at")?;
@@ -230,9 +229,16 @@ fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Tot
     Ok(all)
 }
 
-/// The columns that [`for_each_session`] needs, and the time of the first event.
-pub(super) const SESSION_COLUMNS: [&str; 8] = [
-    "started_at",
+/// Returns the sums of the sessions of a frame that the query selects. The frame has the
+/// [`FIGURE_COLUMNS`].
+pub(crate) fn of_frame(frame: &Frame, query: &Query) -> Result<Totals> {
+    let mut sum = Totals::default();
+    for_each_session(frame, query, None, |_, totals| sum.add(totals))?;
+    Ok(sum)
+}
+
+/// The columns that [`for_each_session`] needs.
+pub(crate) const FIGURE_COLUMNS: [&str; 7] = [
     "had_conversation",
     "messages_sent",
     "messages_received",

@@ -22,6 +22,29 @@ const MIN_PARALLEL_SESSIONS: usize = 1 << 10;
 /// Visitors with at least this many sessions are counted together.
 pub(crate) const MAX_SESSIONS: usize = 11;
 
+/// The numbers of distinct and of new visitors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct VisitorCounts {
+    /// The number of distinct visitors.
+    pub unique: u64,
+    /// The number of visitors that were first seen in the period or are known only by a session
+    /// key.
+    pub new: u64,
+}
+
+impl VisitorCounts {
+    /// Adds the counts of other visitors.
+    pub fn add(&mut self, other: &VisitorCounts) {
+        self.unique += other.unique;
+        self.new += other.new;
+    }
+
+    /// Returns the number of visitors that were first seen before the period.
+    pub fn returning(self) -> u64 {
+        self.unique.saturating_sub(self.new)
+    }
+}
+
 /// Counts of distinct visitors. Counts of different shards are merged by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UniqueVisitors {
@@ -42,21 +65,35 @@ impl UniqueVisitors {
             let shards: Vec<UniqueVisitors> = read_parts(parts)?;
             return Ok(shards.into_iter().fold(UniqueVisitors::default(), UniqueVisitors::merge));
         }
-        let (sessions, first_seen) =
-            rayon::join(|| partition_sessions(tables, query), || shared_first_seen(tables, query));
-        let (sessions, first_seen) = (sessions?, first_seen?);
+        Ok(UniqueVisitors::count_with(tables, query, &[], |_| Ok(()))?.0)
+    }
+
+    /// Counts the visitors of a window. In the same read of the sessions, maps each frame, which
+    /// also has the given columns. Returns the results of all frames too.
+    pub fn count_with<T: Send>(
+        tables: &dyn Tables,
+        query: &Query,
+        columns: &[&str],
+        map: impl Fn(&Frame) -> Result<T> + Sync,
+    ) -> Result<(UniqueVisitors, Vec<T>)> {
+        let read = |frame: &Frame, _: &SelectedRows| Ok((Vec::new(), map(frame)?));
+        let (sessions, first_seen) = rayon::join(
+            || visitor_shards::of_sessions(tables, query, columns, BITS, read),
+            || shared_first_seen(tables, query),
+        );
+        let ((sessions, results), first_seen) = (sessions?, first_seen?);
         let count = |(sessions, first_seen): (Vec<_>, &Vec<_>)| Self::of_shard(&sessions, first_seen);
         if sessions.iter().map(Vec::len).sum::<usize>() < MIN_PARALLEL_SESSIONS {
             let counts = sessions.into_iter().zip(first_seen.iter()).map(count);
-            return Ok(counts.fold(UniqueVisitors::default(), UniqueVisitors::merge));
+            return Ok((counts.fold(UniqueVisitors::default(), UniqueVisitors::merge), results));
         }
         let counts = sessions.into_par_iter().zip(first_seen.as_slice()).with_max_len(4).map(count);
-        Ok(counts.reduce(UniqueVisitors::default, UniqueVisitors::merge))
+        Ok((counts.reduce(UniqueVisitors::default, UniqueVisitors::merge), results))
     }
 
-    /// Returns the number of visitors that were first seen before the window.
-    pub fn returning(&self) -> u64 {
-        self.unique.saturating_sub(self.new)
+    /// Returns the numbers of distinct and of new visitors.
+    pub fn counts(&self) -> VisitorCounts {
+        VisitorCounts { unique: self.unique, new: self.new }
     }
 
     /// Counts the visitors of a shard, given the hashes of its sessions and of the visitors first

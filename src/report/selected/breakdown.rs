@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::filtered::{on_pruned_events, read_days};
+use super::filtered::on_pruned_events;
 use crate::error::Result;
 use crate::report::active::count_by_class;
 use crate::report::answer::Answer;
@@ -44,18 +44,14 @@ pub(in crate::report) fn break_down(
     let cached = CachedTables::new(tables);
     let breakdown = Breakdown::new(&request.by);
     let sessions = ClassifiedSessions::new(&cached, &breakdown).classified_by(tables);
-    // `active` reads sessions by their end.
-    let days = if kind == ReportKind::Active { Vec::new() } else { read_days(request) };
-    days.into_iter().try_for_each(|days| sessions.prepare(days))?;
+    // This read classifies the sessions.
     let counts = match kind {
         ReportKind::Active => count_by_class(&sessions, &request.query, request.moment)?,
         _ => count_sessions(&sessions, &counted(request, kind))?,
     };
     let (groups, sessions) = breakdown.groups(sessions, counts, request.by_limit);
     let request_of_group = ReportRequest { by: Vec::new(), ..request.clone() };
-    let sequences = SessionGroups::new(&sessions, groups.len());
-    let together = sequences.map(|sequences| sequences_by_group(sequences, &request_of_group, kind));
-    let (mut answer, answers) = match together.transpose()?.flatten() {
+    let (mut answer, answers) = match answers_together(&sessions, groups.len(), &request_of_group, kind)? {
         Some((all, answers)) => (all, answers),
         None => {
             let all = run_kind(&cached, &request_of_group, kind)?;
@@ -81,18 +77,24 @@ pub(in crate::report) fn break_down(
 /// The answers of the groups, in order.
 type Answers = Vec<Arc<dyn Answer>>;
 
-/// Computes a report on sequences of events for all sessions, and for each group, from one read of
-/// the events; `None` for other reports.
-fn sequences_by_group(
-    groups: SessionGroups<'_>,
+/// Computes a summary or a report on sequences of events for all sessions, and for each group, from
+/// one read; `None` for other reports, and for many groups.
+fn answers_together(
+    sessions: &ClassifiedSessions<'_>,
+    groups: usize,
     request: &ReportRequest,
     kind: ReportKind,
 ) -> Result<Option<(Box<dyn Answer>, Answers)>> {
+    /// Splits off the report on all sessions, which is the last one.
     fn split<T: Answer + 'static>(mut reports: Vec<T>) -> Option<(Box<dyn Answer>, Answers)> {
         let all = reports.pop()?;
         Some((Box::new(all), reports.into_iter().map(|report| Arc::new(report) as Arc<dyn Answer>).collect()))
     }
     let (query, options) = (&request.query, &request.sequences);
+    if kind == ReportKind::Summary && groups < MAX_GROUPS {
+        return Ok(split(summaries_of_groups(sessions, query, groups)?));
+    }
+    let Some(groups) = SessionGroups::new(sessions, groups) else { return Ok(None) };
     let limit = request.list_limit(kind);
     Ok(match kind {
         ReportKind::Funnel if options.funnel.unit == FunnelUnit::Session => {
@@ -114,10 +116,6 @@ fn answers(
     request: &ReportRequest,
     kind: ReportKind,
 ) -> Result<Answers> {
-    if kind == ReportKind::Summary && groups.len() < MAX_GROUPS {
-        let reports = summaries_of_groups(sessions, &request.query, groups.len())?;
-        return Ok(reports.into_iter().map(|report| Arc::new(report) as Arc<dyn Answer>).collect());
-    }
     let answer = |group: &ValueGroup| -> Result<Arc<dyn Answer>> {
         Ok(Arc::from(run_kind(&sessions.class(group.class), request, kind)?))
     };

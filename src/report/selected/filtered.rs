@@ -35,15 +35,16 @@ pub(in crate::report) fn with_selected_sessions<T>(
     }
     let filter = SessionFilter::new(&request.conditions, tables.zone());
     let sessions = ClassifiedSessions::new(tables, &filter);
-    for days in read_days(request) {
-        sessions.prepare(days)?;
-    }
+    // Reads of the events are expensive, so concurrent reads of the report must not repeat them.
+    // Otherwise, the first read of the report classifies the sessions.
+    let prepared = if filter.needs_events() { read_days(request) } else { Vec::new() };
+    prepared.into_iter().try_for_each(|days| sessions.prepare(Some(days)))?;
     let result = run(&sessions.class(SELECTED))?;
     Ok((result, if filter.needs_events() { on_pruned_events(tables, request) } else { None }))
 }
 
 /// Returns the ranges of days in which a request reads all sessions.
-pub(in crate::report) fn read_days(request: &ReportRequest) -> Vec<(Day, Day)> {
+fn read_days(request: &ReportRequest) -> Vec<(Day, Day)> {
     let query = &request.query;
     match request.kind {
         ReportKind::Active => Vec::new(),

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::totals::{self, Totals};
-use super::unique_visitors::{self, MAX_SESSIONS, UniqueVisitors};
+use super::unique_visitors::{self, VisitorCounts};
 use super::visitor_shards::{ShardEntry, VisitorShards, write_anonymous_ids, write_other_ids};
 use crate::error::Result;
 use crate::report::query::Query;
@@ -22,85 +22,99 @@ use crate::store::frame::Frame;
 /// Fewer groups than this are counted together. In the entry of a visitor, the number of the group
 /// takes the place of some bits of the hash.
 pub(crate) const MAX_GROUPS: usize = 256;
-/// The number of bits of an entry's value: the group, and a mark of visitors known only by a
-/// session key.
-const BITS: u32 = MAX_GROUPS.ilog2() + unique_visitors::BITS;
 
-/// Returns the sums of each group. The classes of the sessions are the numbers of the groups.
-pub(crate) fn totals(sessions: &ClassifiedSessions<'_>, query: &Query, groups: usize) -> Result<Vec<Totals>> {
-    let sums = Mutex::new(vec![Totals::default(); groups]);
-    let columns = query.columns(&totals::SESSION_COLUMNS);
-    sessions.visit_classes(query.window.range(), &columns, &|_, frame, classes| {
-        let mut of_frame: Vec<(u32, Totals)> = Vec::with_capacity(classes.0.len());
-        for (group, rows) in &classes.0 {
-            let mut sum = Totals::default();
-            totals::for_each_session(frame, query, Some(rows), |_, totals| sum.add(totals))?;
-            of_frame.push((*group, sum));
-        }
-        let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
-        for (group, sum) in of_frame {
-            sums.get_mut(group as usize).into_iter().for_each(|total| total.add(&sum));
-        }
-        Ok(())
-    })?;
-    Ok(sums.into_inner().unwrap_or_else(PoisonError::into_inner))
+/// The figures of each group, and of all sessions at the end.
+pub(crate) struct GroupFigures {
+    /// The sums.
+    pub totals: Vec<Totals>,
+    /// The visitors.
+    pub visitors: Vec<VisitorCounts>,
 }
 
-/// Counts the visitors of each group. The number of groups must be less than [`MAX_GROUPS`].
-pub(crate) fn visitors(
+/// Computes the figures of each group, and of all sessions. The classes of the sessions are the
+/// numbers of the groups, which must be less than [`MAX_GROUPS`].
+pub(crate) fn figures(
     sessions: &ClassifiedSessions<'_>,
     query: &Query,
     groups: usize,
-) -> Result<Vec<UniqueVisitors>> {
+) -> Result<GroupFigures> {
     let tables = sessions.tables();
-    let (visits, first_seen) =
-        rayon::join(|| partition(sessions, query), || unique_visitors::shared_first_seen(tables, query));
-    let (visits, first_seen) = (visits?, first_seen?);
+    // The bits of the number of a group, and of the mark of visitors known only by a session key.
+    let bits = usize::BITS - groups.leading_zeros() + unique_visitors::BITS;
+    let (read, first_seen) = rayon::join(
+        || read_sessions(sessions, query, groups, bits),
+        || unique_visitors::shared_first_seen(tables, query),
+    );
+    let ((totals, visits), first_seen) = (read?, first_seen?);
     let counts = visits.into_par_iter().zip(first_seen.as_slice()).with_max_len(4).map(|(visits, seen)| {
-        let mut counts = vec![UniqueVisitors::default(); groups];
-        count_shard(visits, seen, &mut counts);
+        let mut counts = vec![VisitorCounts::default(); groups + 1];
+        count_shard(visits, seen, bits, &mut counts);
         counts
     });
-    let empty = || vec![UniqueVisitors::default(); groups];
-    Ok(counts.reduce(empty, |counts, other| {
-        counts.into_iter().zip(other).map(|(count, other)| count.merge(other)).collect()
-    }))
+    let empty = || vec![VisitorCounts::default(); groups + 1];
+    let visitors = counts.reduce(empty, |mut counts, other| {
+        counts.iter_mut().zip(&other).for_each(|(count, other)| count.add(other));
+        counts
+    });
+    Ok(GroupFigures { totals, visitors })
 }
 
-/// Counts the visitors of a shard by group, given the visitors first seen in the window.
-fn count_shard(mut visits: Vec<ShardEntry>, first_seen: &[ShardEntry], counts: &mut [UniqueVisitors]) {
+/// Counts the visitors of a shard by group, and of all groups at the end, given the visitors first
+/// seen in the window.
+fn count_shard(
+    mut visits: Vec<ShardEntry>,
+    first_seen: &[ShardEntry],
+    bits: u32,
+    counts: &mut [VisitorCounts],
+) {
+    // A visitor has an equal entry for each of its sessions in a group.
     visits.sort_unstable();
-    let mut first_seen: Vec<ShardEntry> = first_seen.iter().map(|entry| entry >> BITS).collect();
+    visits.dedup();
+    let mut first_seen: Vec<ShardEntry> = first_seen.iter().map(|entry| entry >> bits).collect();
     first_seen.sort_unstable();
     let mut first_seen = first_seen.into_iter().peekable();
-    // The entries of a visitor in a group are equal, one for each session.
-    for of_visitor in visits.chunk_by(|a, b| a == b) {
-        let Some(entry) = of_visitor.first().copied() else { continue };
-        let (visitor, is_session, group) =
-            (entry >> BITS, entry & 1 == 1, (entry as usize % (1 << BITS)) >> unique_visitors::BITS);
+    let mut last = None;
+    for entry in visits {
+        let (visitor, is_session) = (entry >> bits, entry & 1 == 1);
+        let group = (entry as usize % (1 << bits)) >> unique_visitors::BITS;
         while first_seen.peek().is_some_and(|seen| *seen < visitor) {
             first_seen.next();
         }
-        let Some(count) = counts.get_mut(group) else { continue };
-        count.unique += 1;
-        count.new += u64::from(is_session || first_seen.peek() == Some(&visitor));
-        let class = count.by_sessions.get_mut(of_visitor.len().min(MAX_SESSIONS) - 1);
-        class.into_iter().for_each(|visitors| *visitors += 1);
+        let is_new = is_session || first_seen.peek() == Some(&visitor);
+        let counted = VisitorCounts { unique: 1, new: u64::from(is_new) };
+        let Some((all, groups)) = counts.split_last_mut() else { return };
+        if last.replace(visitor) != Some(visitor) {
+            all.add(&counted);
+        }
+        groups.get_mut(group).into_iter().for_each(|count| count.add(&counted));
     }
 }
 
-/// Partitions the sessions of all groups by visitor.
-fn partition(sessions: &ClassifiedSessions<'_>, query: &Query) -> Result<Vec<Vec<ShardEntry>>> {
+/// Reads the sessions of all groups. Returns the sums of each group and of all sessions, and the
+/// sessions partitioned by visitor.
+fn read_sessions(
+    sessions: &ClassifiedSessions<'_>,
+    query: &Query,
+    groups: usize,
+    bits: u32,
+) -> Result<(Vec<Totals>, Vec<Vec<ShardEntry>>)> {
     let days = query.window.range();
+    let sums = Mutex::new(vec![Totals::default(); groups + 1]);
     let shards = VisitorShards::with_capacity(sessions.tables().estimated_rows(Table::Sessions, Some(days)));
     // The rows without an anonymous id, by frame.
     let remaining: Mutex<HashMap<usize, Vec<(u32, u64)>>> = Mutex::default();
-    let columns = query.columns(&["chatbot_id", "anonymous_id"]);
+    let mut columns = query.columns(&["chatbot_id", "anonymous_id"]);
+    columns.extend(totals::FIGURE_COLUMNS);
     sessions.visit_classes(days, &columns, &|number, frame, classes| {
-        let (rows, groups) = grouped_rows(frame, query, classes)?;
-        let rest = write_anonymous_ids(frame, &rows, &groups, BITS, shards.writer(rows.len()))?;
+        let of_frame = totals_of_frame(frame, query, classes, groups)?;
+        let (rows, row_groups) = grouped_rows(frame, query, classes)?;
+        let rest = write_anonymous_ids(frame, &rows, &row_groups, bits, shards.writer(rows.len()))?;
         if !rest.is_empty() {
             remaining.lock().unwrap_or_else(PoisonError::into_inner).insert(number, rest);
+        }
+        let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+        for (group, sum) in of_frame {
+            sums.get_mut(group).into_iter().for_each(|total| total.add(&sum));
         }
         Ok(())
     })?;
@@ -108,10 +122,35 @@ fn partition(sessions: &ClassifiedSessions<'_>, query: &Query) -> Result<Vec<Vec
     if !remaining.is_empty() {
         sessions.visit_classes(days, &["chatbot_id", "user_id", "session_id"], &|number, frame, _| {
             let rows = remaining.get(&number).map_or(&[][..], Vec::as_slice);
-            write_other_ids(frame, rows, BITS, shards.writer(rows.len()))
+            write_other_ids(frame, rows, bits, shards.writer(rows.len()))
         })?;
     }
-    Ok(shards.into_shards())
+    Ok((sums.into_inner().unwrap_or_else(PoisonError::into_inner), shards.into_shards()))
+}
+
+/// Returns the sums of the groups of a frame's sessions, and of all its sessions, by the number of
+/// the group. All sessions have the number after the last group.
+fn totals_of_frame(
+    frame: &Frame,
+    query: &Query,
+    classes: &FrameClasses,
+    groups: usize,
+) -> Result<Vec<(usize, Totals)>> {
+    let mut of_frame = Vec::with_capacity(classes.0.len() + 1);
+    let mut all = Totals::default();
+    for (group, rows) in &classes.0 {
+        let mut sum = Totals::default();
+        totals::for_each_session(frame, query, Some(rows), |_, totals| sum.add(totals))?;
+        all.add(&sum);
+        // Classes that only excluded bot sessions have belong to no listed group.
+        of_frame.extend(Some((*group as usize, sum)).filter(|(group, _)| *group < groups));
+    }
+    // Each session is in at least one class, and with values of events in several.
+    if classes.0.iter().map(|(_, rows)| rows.len()).sum::<usize>() != frame.height() {
+        all = totals::of_frame(frame, query)?;
+    }
+    of_frame.push((groups, all));
+    Ok(of_frame)
 }
 
 /// Returns the rows of all groups that a query selects, and the group of each.

@@ -41,7 +41,13 @@ impl<'a> SessionEvents<'a> {
         let sessions = match values.is_empty() {
             true => None,
             false => {
-                Some((SessionKeys::new(frame, true)?, frame.ints("started_at")?, frame.ints("ended_at")?))
+                let has_column = |name| frame.null_count(name).is_some();
+                let visitor_ids = has_column("anonymous_id") && has_column("user_id");
+                Some((
+                    SessionKeys::new(frame, visitor_ids)?,
+                    frame.ints("started_at")?,
+                    frame.ints("ended_at")?,
+                ))
             }
         };
         Ok(SessionEvents { values, sessions })
@@ -124,8 +130,8 @@ const MAX_DAYS: i32 = 400;
 /// Sessions by class. They are classified when they are first read.
 pub(crate) struct ClassifiedSessions<'a> {
     tables: &'a dyn Tables,
-    /// The tables that classification reads. It reads each column once.
-    source: &'a dyn Tables,
+    /// The tables that classification reads, if they are not `tables`.
+    source: Option<&'a dyn Tables>,
     classifier: &'a dyn Classifier,
     /// The classes of the days that were read.
     known: Mutex<HashMap<(Day, Day), Arc<ReadClasses>>>,
@@ -136,13 +142,18 @@ pub(crate) struct ClassifiedSessions<'a> {
 impl<'a> ClassifiedSessions<'a> {
     /// Returns the sessions of the given tables. Nothing is read yet.
     pub fn new(tables: &'a dyn Tables, classifier: &'a dyn Classifier) -> ClassifiedSessions<'a> {
-        ClassifiedSessions { tables, source: tables, classifier, known: Mutex::default(), merge: None }
+        ClassifiedSessions { tables, source: None, classifier, known: Mutex::default(), merge: None }
     }
 
-    /// Sets the tables that classification reads, which must have the same rows. They should not
-    /// cache their reads, since classification reads each column once.
+    /// Sets the tables that classification and [`visit_classes`](Self::visit_classes) read, which
+    /// must have the same rows. They should not cache their reads, since each list of columns is
+    /// read once.
     pub fn classified_by(self, source: &'a dyn Tables) -> ClassifiedSessions<'a> {
-        ClassifiedSessions { source, ..self }
+        ClassifiedSessions { source: Some(source), ..self }
+    }
+
+    fn source(&self) -> &'a dyn Tables {
+        self.source.unwrap_or(self.tables)
     }
 
     /// Merges classes into groups: each class into its group in `groups`, or else into `other`.
@@ -161,24 +172,45 @@ impl<'a> ClassifiedSessions<'a> {
         ClassTables { sessions: self, class }
     }
 
-    /// Classifies the sessions of the given days in advance, so that concurrent reads of a report
-    /// do not classify them several times.
-    pub fn prepare(&self, days: (Day, Day)) -> Result<()> {
-        self.chunks(Some(days)).into_iter().try_for_each(|days| self.classes(days).map(|_| ()))
+    /// Classifies the sessions of the given days, or of all days, in advance, so that concurrent
+    /// reads of a report do not classify them several times.
+    pub fn prepare(&self, days: Option<(Day, Day)>) -> Result<()> {
+        self.chunks(days).into_iter().try_for_each(|days| self.classes(days).map(|_| ()))
     }
 
     /// Calls `visit` with the number of each frame of the given columns of sessions, the frame and
-    /// its classes.
+    /// its classes. The frame can have more columns. If classification needs no events, sessions
+    /// that are not classified yet are classified in the same read.
     pub fn visit_classes(
         &self,
         days: (Day, Day),
         columns: &[&str],
         visit: &(dyn Fn(usize, &Frame, &FrameClasses) -> Result<()> + Sync),
     ) -> Result<()> {
+        self.visit_in(self.source(), Some(days), columns, visit)
+    }
+
+    /// Calls `visit` with the frames of the given tables, as
+    /// [`visit_classes`](Self::visit_classes) does.
+    fn visit_in(
+        &self,
+        tables: &dyn Tables,
+        days: Option<(Day, Day)>,
+        columns: &[&str],
+        visit: &(dyn Fn(usize, &Frame, &FrameClasses) -> Result<()> + Sync),
+    ) -> Result<()> {
         let mut offset = 0;
-        for days in self.chunks(Some(days)) {
+        for days in self.chunks(days) {
+            if self.classifier.events().is_empty() && self.known(days).is_none() {
+                let classified =
+                    self.classify(tables, days, (&[], false), columns, &|number, frame, classes| {
+                        visit(offset + number, frame, classes)
+                    })?;
+                offset += classified.map_or(0, |classes| classes.len());
+                continue;
+            }
             let classes = self.classes(days)?;
-            self.tables.read_each(Table::Sessions, Some(days), columns, &|number, frame| {
+            tables.read_each(Table::Sessions, Some(days), columns, &|number, frame| {
                 let of_frame = classes.get(number);
                 of_frame.map_or(Ok(()), |(_, classes)| visit(offset + number, frame, classes))
             })?;
@@ -225,31 +257,66 @@ impl<'a> ClassifiedSessions<'a> {
 
     /// Returns the classes of the frames of the given days.
     fn classes(&self, days: (Day, Day)) -> Result<Arc<ReadClasses>> {
-        // A panic of another thread leaves the map intact. The lock is not held while reading: a
-        // thread that waits for a part of its read may start another read in the meantime.
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(classes) = known().get(&days) {
-            return Ok(Arc::clone(classes));
+        if let Some(classes) = self.known(days) {
+            return Ok(classes);
         }
-        let within = |known: &&(Day, Day)| known.0 <= days.0 && days.1 <= known.1;
-        let wider = known().iter().find(|(known, _)| within(known)).map(|(_, classes)| Arc::clone(classes));
-        if let Some(wider) = wider.filter(|wider| wider.iter().all(|(day, _)| day.is_some())) {
-            // The frames of fewer days are in the same order.
-            let is_in = |day: &Option<Day>| day.is_some_and(|day| days.0 <= day && day <= days.1);
-            return Ok(Arc::new(wider.iter().filter(|(day, _)| is_in(day)).cloned().collect()));
+        let events = self.read_events(days)?;
+        let read =
+            |visitor_ids| self.classify(self.source(), days, (&events, visitor_ids), &[], &|_, _, _| Ok(()));
+        // Sessions without a session id are rare, and the other ids are large columns.
+        match read(false)? {
+            Some(classes) => Ok(classes),
+            None => Ok(read(true)?.unwrap_or_default()),
         }
-        let classes = Arc::new(self.classify(days)?);
-        known().insert(days, Arc::clone(&classes));
-        Ok(classes)
     }
 
-    fn classify(&self, days: (Day, Day)) -> Result<ReadClasses> {
-        let events = self.read_events(days)?;
+    /// Returns the classes of the frames of the given days, if they are classified.
+    fn known(&self, days: (Day, Day)) -> Option<Arc<ReadClasses>> {
+        // A panic of another thread leaves the map intact.
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(classes) = known.get(&days) {
+            return Some(Arc::clone(classes));
+        }
+        let within = |known: &&(Day, Day)| known.0 <= days.0 && days.1 <= known.1;
+        let wider = known.iter().find(|(known, _)| within(known)).map(|(_, classes)| Arc::clone(classes));
+        drop(known);
+        // The frames of fewer days are in the same order.
+        let wider = wider.filter(|wider| wider.iter().all(|(day, _)| day.is_some()))?;
+        let is_in = |day: &Option<Day>| day.is_some_and(|day| days.0 <= day && day <= days.1);
+        Some(Arc::new(wider.iter().filter(|(day, _)| is_in(day)).cloned().collect()))
+    }
+
+    /// Classifies the sessions of the given days by the values of their events. Calls `visit` with
+    /// the number of each frame of the given columns and of those that classification needs, the
+    /// frame and its classes. Returns `None` if a session has no session id and `visitor_ids` is
+    /// not set.
+    ///
+    /// No lock is held while reading: a thread that waits for a part of its read may start another
+    /// read in the meantime. Concurrent reads can therefore classify the same sessions.
+    fn classify(
+        &self,
+        tables: &dyn Tables,
+        days: (Day, Day),
+        (events, visitor_ids): (&[EventValues], bool),
+        columns: &[&str],
+        visit: &(dyn Fn(usize, &Frame, &FrameClasses) -> Result<()> + Sync),
+    ) -> Result<Option<Arc<ReadClasses>>> {
         let zone = self.tables.zone();
-        map_frames(self.source, Table::Sessions, Some(days), &self.columns(), |_, frame| {
+        let all = with_columns(columns, self.columns(visitor_ids));
+        let classes = map_frames(tables, Table::Sessions, Some(days), &all, |number, frame| {
+            if !events.is_empty() && !visitor_ids && frame.null_count("session_id") != Some(0) {
+                return Ok(None);
+            }
             let day = frame.ints("started_at")?.get(0).map(|start| zone.day(start));
-            Ok((day, self.classify_frame(frame, &events)?))
-        })
+            let classes = self.classify_frame(frame, events)?;
+            visit(number, frame, &classes)?;
+            Ok(Some((day, classes)))
+        })?;
+        let Some(classes) = classes.into_iter().collect::<Option<ReadClasses>>() else { return Ok(None) };
+        let classes = Arc::new(classes);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(days, Arc::clone(&classes));
+        Ok(Some(classes))
     }
 
     fn classify_frame(&self, frame: &Frame, events: &[EventValues]) -> Result<FrameClasses> {
@@ -260,19 +327,17 @@ impl<'a> ClassifiedSessions<'a> {
         })
     }
 
-    /// Returns the columns of sessions that classification needs.
-    fn columns(&self) -> Vec<&'static str> {
-        let keys: &[&str] = match self.classifier.events().is_empty() {
-            true => &["started_at"],
-            false => &["started_at", "ended_at", "chatbot_id", "session_id", "anonymous_id", "user_id"],
-        };
-        let mut columns = self.classifier.columns();
-        for name in keys {
-            if !columns.contains(name) {
-                columns.push(name);
+    /// Returns the columns of sessions that classification needs, with or without the ids of
+    /// visitors.
+    fn columns(&self, visitor_ids: bool) -> Vec<&'static str> {
+        let keys: &[&str] = match (self.classifier.events().is_empty(), visitor_ids) {
+            (true, _) => &["started_at"],
+            (false, false) => &["started_at", "ended_at", "chatbot_id", "session_id"],
+            (false, true) => {
+                &["started_at", "ended_at", "chatbot_id", "session_id", "anonymous_id", "user_id"]
             }
-        }
-        columns
+        };
+        with_columns(keys, self.classifier.columns())
     }
 
     /// Reads the event values of the sessions that started on the given days.
@@ -280,7 +345,7 @@ impl<'a> ClassifiedSessions<'a> {
         if self.classifier.events().is_empty() {
             return Ok(Vec::new());
         }
-        let ends = map_frames(self.source, Table::Sessions, Some(days), &["ended_at"], |_, frame| {
+        let ends = map_frames(self.source(), Table::Sessions, Some(days), &["ended_at"], |_, frame| {
             Ok(frame.ints("ended_at")?.iter().flatten().max())
         })?;
         let Some(last) = ends.into_iter().flatten().max() else {
@@ -291,7 +356,7 @@ impl<'a> ClassifiedSessions<'a> {
 
     fn events_between(&self, first: Micros, last: Micros) -> Result<Vec<EventValues>> {
         let dates = (Day::utc(first), Day::utc(last));
-        let read = |classifier: &&dyn EventClassifier| EventValues::read(self.source, *classifier, dates);
+        let read = |classifier: &&dyn EventClassifier| EventValues::read(self.source(), *classifier, dates);
         self.classifier.events().iter().map(read).collect()
     }
 
@@ -317,13 +382,7 @@ impl<'a> ClassifiedSessions<'a> {
     /// Reads the sessions that ended at `time` or later, with the columns for their classification,
     /// and the values of their events.
     fn ended_since(&self, time: Micros, columns: &[&str]) -> Result<(Vec<Frame>, Vec<EventValues>)> {
-        let mut all = columns.to_vec();
-        let needed = self.columns().into_iter().chain(["ended_at"]);
-        needed.for_each(|name| {
-            if !all.contains(&name) {
-                all.push(name);
-            }
-        });
+        let all = with_columns(columns, self.columns(true).into_iter().chain(["ended_at"]));
         let ended = |frame: Frame| {
             let ends = frame.ints("ended_at")?;
             frame.filter(ends.iter().map(|end| end.is_some_and(|end| end >= time)))
@@ -341,6 +400,17 @@ impl<'a> ClassifiedSessions<'a> {
         let events = range.map_or(Ok(Vec::new()), |(first, last)| self.events_between(first, last))?;
         Ok((frames, events))
     }
+}
+
+/// Returns columns, and further ones that are not among them.
+fn with_columns<'n>(columns: &[&'n str], more: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut all = columns.to_vec();
+    for name in more {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
 }
 
 /// The tables of one class, which contain only its sessions.
@@ -372,20 +442,26 @@ impl Tables for ClassTables<'_> {
         if table != Table::Sessions {
             return tables.read_each(table, days, columns, visit);
         }
-        let mut offset = 0;
-        for days in self.sessions.chunks(days) {
-            let classes = self.sessions.classes(days)?;
-            tables.read_each(table, Some(days), columns, &|number, frame| {
-                let rows = classes.get(number).map_or(&[][..], |(_, classes)| classes.rows(self.class));
-                match rows.len() {
-                    0 => visit(offset + number, &frame.slice(0, 0)),
-                    all if all == frame.height() => visit(offset + number, frame),
-                    _ => visit(offset + number, &frame.gather(rows)?),
-                }
-            })?;
-            offset += classes.len();
+        if self.sessions.source.is_some() {
+            // The columns for classification do not belong in the cache.
+            self.sessions.prepare(days)?;
         }
-        Ok(())
+        self.sessions.visit_in(*tables, days, columns, &|number, frame, classes| {
+            let rows = classes.rows(self.class);
+            let selected;
+            let frame = match frame.column_names().count() == columns.len() {
+                true => frame,
+                false => {
+                    selected = frame.select(columns)?;
+                    &selected
+                }
+            };
+            match rows.len() {
+                0 => visit(number, &frame.slice(0, 0)),
+                all if all == frame.height() => visit(number, frame),
+                _ => visit(number, &frame.gather(rows)?),
+            }
+        })
     }
 
     fn read_first_seen(
