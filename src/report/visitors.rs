@@ -143,8 +143,8 @@ pub(crate) fn visitors_of_each(
     (0..).zip(chatbots.iter().zip(unique)).map(report).collect()
 }
 
-/// Builds the report from the visitors of the window and the sums of each day, with its visitors. `pruned` is the last
-/// pruned day of the window. If it is set, the visitors are unknown.
+/// Builds the report from the visitors of the window, and from the sums and visitors of each day.
+/// `pruned` is the last pruned day of the window. If it is set, the visitors are unknown.
 fn build(
     tables: &dyn Tables,
     query: &Query,

@@ -136,8 +136,8 @@ fn sorted(shards: VisitorShards) -> Vec<Vec<ShardEntry>> {
     shards
 }
 
-/// Counts the visitors of a shard, of all days and by day, given the sorted visitors that were first
-/// seen.
+/// Counts the visitors of a shard, of all days and by day, given the sorted visitors first seen in
+/// the window.
 fn count_shard(
     mut sessions: Vec<ShardEntry>,
     first_seen: &[ShardEntry],

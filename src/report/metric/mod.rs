@@ -7,8 +7,8 @@
 //!   counts them with their conversations, [`event_counts`] reads the counts of events in a session
 //!   row, [`days`] bounds lists of days;
 //! - [`visitor_shards`] partitions sessions by visitor, [`unique_visitors`] counts distinct and new
-//!   visitors and visitors by session count, [`daily_visitors`] counts the visitors of each day,
-//!   and [`visitors_by_chatbot`] those of each chatbot;
+//!   visitors and visitors by session count, [`daily_visitors`] also counts those of each
+//!   day, and [`visitors_by_chatbot`] those of each chatbot;
 //! - [`by_group`] sums sessions and counts visitors for all groups of a breakdown together;
 //! - [`local_clock`] converts times to the store's zone;
 //! - [`session_index`] finds the session of an event, [`event_timings`] collects durations and

@@ -6,9 +6,9 @@
 //! - [`fold_sessions`] and [`fold_visitors`] read the events that [`EventTags`] selects, sort them
 //!   and add each sequence to a sum ([`SequenceFold`]), in parallel;
 //! - [`fold_groups`] computes a sum for each group of a breakdown, from one read of the events;
-//! - [`single_file`] adds the sequences of a file to the sum while it is in memory, [`groups`] sorts
-//!   the events of several files into sequences, and [`chunks`] splits a window into parts, so that
-//!   memory does not grow with its length;
+//! - [`single_file`] adds the sequences of a file to the sum while it is in memory;
+//! - [`groups`] sorts the events of several files into sequences, and [`chunks`] splits a window
+//!   into parts, so that memory does not grow with its length;
 //! - [`event_pattern`] selects events by name and conditions, [`definitions`] reads the patterns
 //!   that `wa.toml` names.
 
