@@ -73,7 +73,7 @@ pub(crate) fn devices(
     compare: bool,
 ) -> Result<Report<Devices>> {
     session_report::build(tables, query, compare, |query| {
-        let ([types, browsers, systems], bots) = count_sessions(tables, query, COLUMNS)?;
+        let ([types, browsers, systems], bots) = count_sessions(tables, query, Devices::NAME, COLUMNS)?;
         let software = |name, count| Software { name, count };
         let body = Devices {
             devices: RowList::from_counts(types, limit, |kind, count| Device { kind, count }),

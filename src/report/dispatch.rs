@@ -573,9 +573,16 @@ fn run_together(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOu
     if request.kind != ReportKind::All {
         return Ok(ReportOutcome::One(run_kind(tables, request, request.kind)?));
     }
-    let answers =
-        reports_of_all(request).map(|kind| run_kind(tables, request, kind)).collect::<Result<_>>()?;
-    Ok(ReportOutcome::All(answers))
+    // The reports share the columns that they read. A breakdown has a cache of its own.
+    let partitions = ChatbotPartitions::new(tables);
+    let answer = |kind| {
+        partitions.start_report();
+        match request.by.is_empty() {
+            true => run_kind(&partitions.all(), request, kind),
+            false => run_kind(tables, request, kind),
+        }
+    };
+    Ok(ReportOutcome::All(reports_of_all(request).map(answer).collect::<Result<_>>()?))
 }
 
 pub(super) fn run_kind(

@@ -1,6 +1,7 @@
 //! `events`: the most frequent event names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,8 @@ use super::metric::event_counts::each_count;
 use super::metric::group_count::count_by_token;
 use super::metric::values::Distinct;
 use super::query::Query;
-use super::query::tables::{PartKind, Tables, map_parts};
+use super::query::cells::merge_frames;
+use super::query::tables::{PartKind, Tables, map_parts, read_parts};
 use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
@@ -75,7 +77,7 @@ pub(crate) struct FileCounts {
 }
 
 fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(RowList<EventName>, u64)> {
-    let files = parts(tables, query)?;
+    let files = counts(tables, query)?;
     let mut sums: HashMap<&str, (u64, u64)> = HashMap::new();
     for (name, events, sessions) in files.iter().flat_map(|file| &file.names) {
         let sum = sums.entry(name).or_default();
@@ -100,6 +102,19 @@ fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Ro
         unique_sessions: Distinct(sessions_with_any(&files, hidden)),
     });
     Ok((events, bots))
+}
+
+/// Returns the counts of disjoint sets of sessions, which several answers share.
+fn counts(tables: &dyn Tables, query: &Query) -> Result<Vec<Arc<FileCounts>>> {
+    if let Some(parts) = tables.parts(PartKind::EventNames) {
+        return Ok(read_parts(parts)?.into_iter().map(Arc::new).collect());
+    }
+    let columns = query.columns(&["event_counts"]);
+    let count = |frame: &Frame, query: &Query| Ok(vec![Arc::new(count_file(frame, query)?)]);
+    merge_frames(tables, Events::NAME, query, &columns, count, |mut counts, other| {
+        counts.extend(other);
+        counts
+    })
 }
 
 /// Returns the counts of each file.
@@ -160,7 +175,7 @@ fn count_file(frame: &Frame, query: &Query) -> Result<FileCounts> {
 }
 
 /// Returns the number of sessions with an event of at least one of the given names.
-fn sessions_with_any(files: &[FileCounts], names: &[EventName]) -> u64 {
+fn sessions_with_any(files: &[Arc<FileCounts>], names: &[EventName]) -> u64 {
     let wanted: hashbrown::HashSet<&str> = names.iter().map(|row| row.event_name.as_str()).collect();
     let mut all = 0;
     for file in files {

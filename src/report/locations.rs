@@ -7,11 +7,11 @@ use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, session_report};
 use super::metric::group_count::{Count, GroupCount};
 use super::metric::values::Percent;
-use super::metric::visits::Visits;
+use super::metric::visits::{self, Visits};
 use super::query::Query;
-use super::query::tables::{Tables, map_frames};
+use super::query::cells::merge_frames;
+use super::query::tables::Tables;
 use crate::error::Result;
-use crate::store::columns::Table;
 use crate::store::frame::Frame;
 
 rows! {
@@ -108,10 +108,7 @@ pub(crate) fn locations(
 
 fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Locations, u64)> {
     let columns = query.columns(&["country_code", "city", "had_conversation"]);
-    let days = Some(query.window.range());
-    let files = map_frames(tables, Table::Sessions, days, &columns, |_, frame| count_file(frame, query))?;
-    let bots = files.iter().map(|(_, bots)| bots).sum();
-    let by_city = files.into_iter().map(|(visits, _)| visits).fold(GroupCount::default(), GroupCount::merge);
+    let (by_city, bots) = merge_frames(tables, Locations::NAME, query, &columns, count_frame, visits::merge)?;
     let mut by_country: GroupCount<String, Visits> = GroupCount::default();
     for ((country, _), visits) in &by_city.0 {
         by_country.add(country.clone(), *visits);
@@ -138,7 +135,7 @@ fn count(tables: &dyn Tables, query: &Query, limit: Option<usize>) -> Result<(Lo
 /// Counts by country code and city.
 type VisitsByCity = GroupCount<(String, String), Visits>;
 
-fn count_file(frame: &Frame, query: &Query) -> Result<(VisitsByCity, u64)> {
+fn count_frame(frame: &Frame, query: &Query) -> Result<(VisitsByCity, u64)> {
     let selected = query.select(frame)?;
     let (countries, cities) = (frame.texts("country_code")?, frame.texts("city")?);
     let had_conversation = frame.bools("had_conversation")?;

@@ -4,13 +4,14 @@ use serde::Serialize;
 
 use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, session_report};
-use super::metric::group_count::{GroupCount, count_by_text};
+use super::metric::group_count::count_by_text;
 use super::metric::values::Percent;
-use super::metric::visits::Visits;
+use super::metric::visits::{self, Visits};
 use super::query::Query;
-use super::query::tables::{Tables, map_frames};
+use super::query::cells::merge_frames;
+use super::query::tables::Tables;
 use crate::error::Result;
-use crate::store::columns::Table;
+use crate::store::frame::Frame;
 
 rows! {
     /// A landing page.
@@ -78,8 +79,7 @@ pub(crate) fn pages(
 /// Counts the sessions and conversations of each page, most sessions first, and the bot sessions.
 fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<(String, Visits)>, u64)> {
     let columns = query.columns(&["landing_page", "had_conversation"]);
-    let days = Some(query.window.range());
-    let files = map_frames(tables, Table::Sessions, days, &columns, |_, frame| {
+    let count = |frame: &Frame, query: &Query| {
         let selected = query.select(frame)?;
         let had_conversation = frame.bools("had_conversation")?;
         let pages = frame.texts("landing_page")?;
@@ -87,8 +87,7 @@ fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<(String, Visits)>, u
             Visits::from_session(had_conversation.is_true(row))
         });
         Ok((visits, selected.bots))
-    })?;
-    let bots = files.iter().map(|(_, bots)| bots).sum();
-    let visits = files.into_iter().map(|(visits, _)| visits).fold(GroupCount::default(), GroupCount::merge);
+    };
+    let (visits, bots) = merge_frames(tables, Pages::NAME, query, &columns, count, visits::merge)?;
     Ok((Visits::ranked(visits), bots))
 }

@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
-use super::metric::event_timings::EventTimings;
+use super::metric::event_timings::{EventTimings, SessionTimings};
 use super::metric::percentile::nearest_ranks;
-use super::metric::session_index::SessionIndex;
 use super::metric::values::{Distinct, Millis, Percent};
 use super::query::tables::Tables;
 use super::query::{Query, pruned};
@@ -115,26 +114,21 @@ pub(crate) fn performance(
     query: &Query,
     limit: Option<usize>,
 ) -> Result<Report<Performance>> {
-    let index = SessionIndex::read(tables, query)?;
-    let (body, note) = match index.last {
-        None => (measure(EventTimings::default(), 0, limit), None),
-        Some(last) => {
-            let from = Day::utc(tables.zone().start_of(query.window.from));
-            let timings = EventTimings::read(tables, query, &index, (from, Day::utc(last)))?;
-            let pruned = tables.events_pruned_through().filter(|day| *day >= from);
-            let note = pruned.map(|day| {
-                format!("events up to {day} are pruned, so this report counts only retained events")
-            });
-            (measure(timings, index.len(), limit), note)
-        }
-    };
-    let mut report = Report::new(ReportHead::new(tables, query, index.bots), body);
-    report.notes = diagnostics::on_window(tables, query, index.last.is_none(), index.bots)?;
+    let events = SessionTimings::read(tables, query)?;
+    let (is_empty, bots) = (events.sessions == 0, events.bots);
+    let from = Day::utc(tables.zone().start_of(query.window.from));
+    let pruned = tables.events_pruned_through().filter(|day| !is_empty && *day >= from);
+    let note = pruned
+        .map(|day| format!("events up to {day} are pruned, so this report counts only retained events"));
+    let body = measure(events.timings, events.numbers, limit);
+    let mut report = Report::new(ReportHead::new(tables, query, bots), body);
+    report.notes = diagnostics::on_window(tables, query, is_empty, bots)?;
     report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
     report.notes.extend(note);
     Ok(report)
 }
 
+/// Computes the figures. `sessions` is the end of the session numbers.
 fn measure(timings: EventTimings, sessions: u32, limit: Option<usize>) -> Performance {
     let slow = timings.responses.iter().filter(|time| **time > SLOW_RESPONSE).count() as u64;
     let share = Percent::from_parts(slow, timings.responses.len() as u64);
@@ -164,7 +158,7 @@ fn measure(timings: EventTimings, sessions: u32, limit: Option<usize>) -> Perfor
     Performance { response_time_ms, load_time_ms, slow_responses, errors }
 }
 
-/// Returns the number of distinct session numbers, given the number of sessions.
+/// Returns the number of distinct session numbers, given their end.
 fn count_distinct<'a>(numbers: impl Iterator<Item = &'a u32>, sessions: u32) -> u64 {
     let mut seen = vec![0u64; sessions as usize / 64 + 1];
     let mut distinct = 0;

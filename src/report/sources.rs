@@ -87,7 +87,7 @@ pub(crate) fn sources(
     compare: bool,
 ) -> Result<Report<Sources>> {
     session_report::build(tables, query, compare, |query| {
-        let ([sources, domains, channels], bots) = count_sessions(tables, query, COLUMNS)?;
+        let ([sources, domains, channels], bots) = count_sessions(tables, query, Sources::NAME, COLUMNS)?;
         let body = Sources {
             utm_sources: RowList::from_counts(sources, limit, |source, count| UtmSource { source, count }),
             referrers: RowList::from_counts(domains, limit, |domain, count| Referrer { domain, count }),

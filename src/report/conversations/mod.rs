@@ -274,6 +274,8 @@ struct ConversationTags {
     patterns: Vec<EventPattern>,
     tags: Vec<u32>,
     zone: Zone,
+    /// Whether the meaning of a pattern depends on the window.
+    depends_on_events: bool,
 }
 
 /// All tags of ratings. The properties of a rating event determine which one it gets.
@@ -298,8 +300,9 @@ impl ConversationTags {
             patterns.extend(events.iter().map(|event| (event.clone(), tag)));
         }
         let (mut patterns, tags): (Vec<EventPattern>, Vec<u32>) = patterns.into_iter().unzip();
+        let depends_on_events = event_pattern::depend_on_events(&patterns);
         let notes = event_pattern::resolve(tables, query, &mut patterns);
-        (ConversationTags { patterns, tags, zone: tables.zone() }, notes)
+        (ConversationTags { patterns, tags, zone: tables.zone(), depends_on_events }, notes)
     }
 }
 
@@ -333,6 +336,10 @@ impl EventTags for ConversationTags {
             let tag = matching.fold(0, |tag, (_, other)| tag | other);
             Some(if tag & RATING == 0 { tag } else { tag & !RATING | rating(row) })
         }))
+    }
+
+    fn shared_name(&self) -> Option<&'static str> {
+        (!self.depends_on_events).then_some("conversations")
     }
 
     fn tie_order(&self) -> TieOrder {

@@ -57,7 +57,7 @@ pub(super) fn row_id(id: &str) -> Option<u128> {
 }
 
 /// The sums of conversations.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Totals {
     pub conversations: u64,
     pub answered: u64,

@@ -197,6 +197,7 @@ struct StepTotals {
 }
 
 /// The sums of a funnel.
+#[derive(Clone)]
 struct Totals {
     steps: Vec<StepTotals>,
     /// A reusable buffer for the events of a sequence.
@@ -263,6 +264,8 @@ struct FunnelTags {
     /// Whether events that match no pattern are part of sequences.
     keeps_others: bool,
     zone: Zone,
+    /// Whether the meaning of a pattern depends on the window.
+    depends_on_events: bool,
 }
 
 impl FunnelTags {
@@ -271,9 +274,10 @@ impl FunnelTags {
         let steps = options.steps.len().min(MAX_STEPS);
         let mut patterns: Vec<EventPattern> = options.steps.iter().take(steps).cloned().collect();
         patterns.extend(options.exclude.iter().take(options::MAX_EXCLUDED).cloned());
+        let depends_on_events = event_pattern::depend_on_events(&patterns);
         let notes = event_pattern::resolve(tables, query, &mut patterns);
         let keeps_others = options.order == FunnelOrder::Strict;
-        (FunnelTags { patterns, steps, keeps_others, zone: tables.zone() }, notes)
+        (FunnelTags { patterns, steps, keeps_others, zone: tables.zone(), depends_on_events }, notes)
     }
 }
 
@@ -290,5 +294,9 @@ impl EventTags for FunnelTags {
             let excluded = if bits & !all_steps == 0 { 0 } else { EXCLUDED };
             (bits != 0 || self.keeps_others).then_some(bits & all_steps | excluded)
         }))
+    }
+
+    fn shared_name(&self) -> Option<&'static str> {
+        (!self.depends_on_events).then_some("funnel")
     }
 }

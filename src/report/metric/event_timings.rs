@@ -10,7 +10,9 @@ use rayon::prelude::*;
 use super::session_index::{SessionFinder, SessionIndex};
 use crate::error::Result;
 use crate::report::query::Query;
+use crate::report::query::cells::{GridCells, InCells};
 use crate::report::query::json_lookup::Properties;
+use crate::report::query::session_keys::NoValues;
 use crate::report::query::tables::{Tables, map_frames};
 use crate::report::query::view_cache::{NULL_TOKEN, ViewCache};
 use crate::session::properties::response_us;
@@ -18,8 +20,21 @@ use crate::store::columns::Table;
 use crate::store::frame::{Frame, Texts};
 use crate::time::{Day, Micros};
 
+/// The timings of the events of some sessions.
+#[derive(Clone, Default)]
+pub(crate) struct SessionTimings {
+    /// The timings and errors.
+    pub timings: EventTimings,
+    /// The number of sessions.
+    pub sessions: u64,
+    /// The number of bot sessions, whether included or not.
+    pub bots: u64,
+    /// The end of the session numbers of errors.
+    pub numbers: u32,
+}
+
 /// The timings and errors of events.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct EventTimings {
     /// Response times, in microseconds, in no particular order.
     pub responses: Vec<Micros>,
@@ -34,7 +49,8 @@ pub(crate) struct EventTimings {
 /// The timings of one file. Messages are paired after all files are read.
 #[derive(Default)]
 struct FileTimings {
-    timings: EventTimings,
+    /// The timings by cell.
+    cells: Vec<EventTimings>,
     messages: Vec<Message>,
     /// Whether a response has no response time.
     has_unmeasured: bool,
@@ -100,58 +116,94 @@ impl<'a> PropertyTimes<'a> {
     }
 }
 
-impl EventTimings {
-    /// Reads the events of the given UTC dates, both included, that belong to sessions of an index.
-    pub fn read(
-        tables: &dyn Tables,
-        query: &Query,
-        index: &SessionIndex,
-        dates: (Day, Day),
-    ) -> Result<EventTimings> {
-        let columns = index.columns(&["event_name", "event_category", "properties"]);
-        let files = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
-            FileTimings::read(frame, query, index)
-        })?;
-        Ok(EventTimings::merge(files, index.len()))
+impl SessionTimings {
+    /// Reads the events of the sessions that a query selects. The answers of a grid share one read.
+    pub fn read(tables: &dyn Tables, query: &Query) -> Result<SessionTimings> {
+        if let Some(grid) = tables.grid()
+            && let Some(numbers) = grid.cells.of(query)
+        {
+            let (tables, cells) = (grid.tables.as_ref(), grid.cells);
+            let all = cells.share("performance", || read_cells(tables, cells.query(), Some(cells)))?;
+            return Ok(SessionTimings::merge(numbers.filter_map(|number| all.get(number))));
+        }
+        Ok(read_cells(tables, query, None)?.pop().unwrap_or_default())
     }
 
-    /// Merges the timings of all files and pairs their messages, given the number of sessions.
-    fn merge(mut files: Vec<FileTimings>, sessions: u32) -> EventTimings {
-        let messages: Vec<_> = files.iter_mut().map(|file| std::mem::take(&mut file.messages)).collect();
-        let has_unmeasured = files.iter().any(|file| file.has_unmeasured);
-        let waits = if has_unmeasured { response_waits(messages, sessions) } else { Vec::new() };
-        let responses =
-            || files.iter().map(|file| file.timings.responses.as_slice()).chain([waits.as_slice()]);
-        let loads = || files.iter().map(|file| file.timings.loads.as_slice());
-        let (responses, loads) =
-            rayon::join(|| responses().collect::<Vec<_>>().concat(), || loads().collect::<Vec<_>>().concat());
-        let mut all = EventTimings { responses, loads, ..EventTimings::default() };
-        for file in files {
-            all.slow_response_events += file.timings.slow_response_events;
-            for (name, sessions) in file.timings.errors {
-                all.errors.entry(name).or_default().extend(sessions);
-            }
+    /// Merges the timings of cells, whose sessions are numbered together.
+    fn merge<'a>(cells: impl Iterator<Item = &'a SessionTimings>) -> SessionTimings {
+        let mut all = SessionTimings::default();
+        for cell in cells {
+            all.timings.add(&cell.timings);
+            all.sessions += cell.sessions;
+            all.bots += cell.bots;
+            all.numbers = all.numbers.max(cell.numbers);
         }
         all
     }
 }
 
+/// Reads the events of the sessions that a query selects. Returns the timings of each cell; those
+/// of all sessions without cells.
+fn read_cells(tables: &dyn Tables, query: &Query, cells: Option<&GridCells>) -> Result<Vec<SessionTimings>> {
+    let in_cells = InCells { values: &NoValues, cells, zone: tables.zone() };
+    let (index, cell_of) = SessionIndex::read_with(tables, query, &in_cells)?;
+    let bots = match cells {
+        Some(cells) => cells.bots(tables, query)?,
+        None => vec![index.bots],
+    };
+    let with_bots = |bots| SessionTimings { bots, numbers: index.len(), ..SessionTimings::default() };
+    let mut all: Vec<SessionTimings> = bots.into_iter().map(with_bots).collect();
+    for (_, cell) in &cell_of {
+        all.get_mut(*cell as usize).into_iter().for_each(|cell| cell.sessions += 1);
+    }
+    let Some(last) = index.last else { return Ok(all) };
+    let dates = (Day::utc(tables.zone().start_of(query.window.from)), Day::utc(last));
+    let columns = index.columns(&["event_name", "event_category", "properties"]);
+    let files = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
+        FileTimings::read(frame, query, &index, &cell_of, all.len())
+    })?;
+    let timings = FileTimings::merge(files, &cell_of, all.len());
+    all.iter_mut().zip(timings).for_each(|(cell, timings)| cell.timings = timings);
+    Ok(all)
+}
+
+impl EventTimings {
+    /// Adds the timings of other events of the same numbered sessions.
+    fn add(&mut self, other: &EventTimings) {
+        self.responses.extend_from_slice(&other.responses);
+        self.loads.extend_from_slice(&other.loads);
+        self.slow_response_events += other.slow_response_events;
+        for (name, sessions) in &other.errors {
+            self.errors.entry_ref(name.as_str()).or_default().extend_from_slice(sessions);
+        }
+    }
+}
+
 impl FileTimings {
-    fn read(frame: &Frame, query: &Query, index: &SessionIndex) -> Result<FileTimings> {
+    /// Reads the events of a frame. `cell_of` has the cell of each session of the index.
+    fn read(
+        frame: &Frame,
+        query: &Query,
+        index: &SessionIndex,
+        cell_of: &[((), u32)],
+        cells: usize,
+    ) -> Result<FileTimings> {
         let (names, categories) = (frame.texts("event_name")?, frame.texts("event_category")?);
         let properties = frame.texts("properties")?;
         let mut property_times = PropertyTimes::new(properties);
         let mut finder = SessionFinder::new(frame, query, index)?;
         let mut name_cache = ViewCache::new(EventName::Other);
         let mut error_cache = ViewCache::new(false);
-        // Reserve capacity for all events. Reserved memory that is not used is never touched and
-        // costs nothing.
+        // Reserve capacity for all events of a single cell. Reserved memory that is not used is
+        // never touched and costs nothing.
+        let capacity = if cells == 1 { frame.height() } else { 0 };
+        let empty = || EventTimings {
+            responses: Vec::with_capacity(capacity),
+            loads: Vec::with_capacity(capacity),
+            ..EventTimings::default()
+        };
         let mut file = FileTimings {
-            timings: EventTimings {
-                responses: Vec::with_capacity(frame.height()),
-                loads: Vec::with_capacity(frame.height()),
-                ..EventTimings::default()
-            },
+            cells: (0..cells).map(|_| empty()).collect(),
             messages: Vec::with_capacity(frame.height()),
             has_unmeasured: false,
         };
@@ -166,16 +218,18 @@ impl FileTimings {
                 continue;
             }
             let Some((session, time)) = finder.session(row) else { continue };
-            file.timings.loads.extend(load);
-            file.timings.slow_response_events += u64::from(name == EventName::SlowResponse);
+            let cell = cell_of.get(session as usize).and_then(|(_, cell)| file.cells.get_mut(*cell as usize));
+            let Some(timings) = cell else { continue };
+            timings.loads.extend(load);
+            timings.slow_response_events += u64::from(name == EventName::SlowResponse);
             if is_error {
                 let name = names.get(row).unwrap_or("");
-                file.timings.errors.entry_ref(name).or_default().push(session);
+                timings.errors.entry_ref(name).or_default().push(session);
             }
             let kind = match (name, response) {
                 (EventName::MessageSent, _) => MessageKind::Sent,
                 (EventName::MessageReceived, Some(time)) => {
-                    file.timings.responses.push(time);
+                    timings.responses.push(time);
                     MessageKind::Measured
                 }
                 (EventName::MessageReceived, None) => {
@@ -188,13 +242,36 @@ impl FileTimings {
         }
         Ok(file)
     }
+
+    /// Merges the timings of all files and pairs their messages. Returns the timings of each cell.
+    fn merge(mut files: Vec<FileTimings>, cell_of: &[((), u32)], cells: usize) -> Vec<EventTimings> {
+        let messages: Vec<_> = files.iter_mut().map(|file| std::mem::take(&mut file.messages)).collect();
+        let has_unmeasured = files.iter().any(|file| file.has_unmeasured);
+        let waits = if has_unmeasured { response_waits(messages, cell_of.len()) } else { Vec::new() };
+        let merge = |cell: usize| {
+            let files = || files.iter().filter_map(|file| file.cells.get(cell));
+            let mut all = EventTimings {
+                responses: Vec::with_capacity(files().map(|file| file.responses.len()).sum()),
+                loads: Vec::with_capacity(files().map(|file| file.loads.len()).sum()),
+                ..EventTimings::default()
+            };
+            files().for_each(|file| all.add(file));
+            all
+        };
+        let mut all: Vec<EventTimings> = (0..cells).into_par_iter().with_max_len(1).map(merge).collect();
+        for (session, wait) in waits {
+            let cell = cell_of.get(session as usize).and_then(|(_, cell)| all.get_mut(*cell as usize));
+            cell.into_iter().for_each(|cell| cell.responses.push(wait));
+        }
+        all
+    }
 }
 
-/// Returns the response times of all unmeasured responses, from the messages of all files and the
-/// number of sessions.
-fn response_waits(files: Vec<Vec<Message>>, sessions: u32) -> Vec<Micros> {
+/// Returns the session and the response time of all unmeasured responses, from the messages of all
+/// files and the number of sessions.
+fn response_waits(files: Vec<Vec<Message>>, sessions: usize) -> Vec<(u32, Micros)> {
     // Messages need to be sorted only in sessions with an unmeasured response.
-    let mut has_unmeasured = vec![false; sessions as usize];
+    let mut has_unmeasured = vec![false; sessions];
     for message in files.iter().flatten().filter(|message| message.kind == MessageKind::Unmeasured) {
         if let Some(session) = has_unmeasured.get_mut(message.session as usize) {
             *session = true;
@@ -206,11 +283,11 @@ fn response_waits(files: Vec<Vec<Message>>, sessions: u32) -> Vec<Micros> {
     pair(&messages)
 }
 
-/// Returns, for each unmeasured response, the time since the earliest unanswered message of its
-/// session.
-fn pair(sorted: &[Message]) -> Vec<Micros> {
+/// Returns, for each unmeasured response, its session and the time since the earliest unanswered
+/// message of the session.
+fn pair(sorted: &[Message]) -> Vec<(u32, Micros)> {
     let mut pairing = Pairing::default();
-    sorted.iter().filter_map(|message| pairing.wait(message)).collect()
+    sorted.iter().filter_map(|message| Some((message.session, pairing.wait(message)?))).collect()
 }
 
 /// Pairs responses with messages, in ascending order of [`Message`].
@@ -290,6 +367,6 @@ mod tests {
             message(3, 70, Measured),
         ];
         messages.sort_unstable();
-        assert_eq!(pair(&messages), [15, 0]);
+        assert_eq!(pair(&messages), [(1, 15), (2, 0)]);
     }
 }

@@ -10,10 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Result;
 use crate::report::query::Query;
-use crate::report::query::tables::{PartKind, Tables, map_parts};
+use crate::report::query::cells::merge_frames;
+use crate::report::query::tables::{PartKind, Tables, map_parts, read_parts};
 use crate::report::query::view_cache::{NULL_TOKEN, TokenMap, mix};
 use crate::store::columns::Table;
-use crate::store::frame::Texts;
+use crate::store::frame::{Frame, Texts};
 
 /// A count of rows, or several counts that are accumulated together.
 pub(crate) trait Count: Default {
@@ -127,24 +128,28 @@ pub(crate) fn count_by_text<C: Count>(
 /// Counts by name, in descending order of the count, then by name.
 pub(crate) type RankedCounts = Vec<(String, u64)>;
 
+/// The counts of each column in some sessions, and the number of bot sessions.
+type GroupPart = (Vec<GroupCount<String>>, u64);
+
 /// Counts the sessions of a window by each of the given columns. Each column is given with the
 /// label of its null values. Returns the counts in the order of the columns, and the number of bot
-/// sessions.
+/// sessions. `report` is the name of the report, which always gives the same columns.
 pub(crate) fn count_sessions<const N: usize>(
     tables: &dyn Tables,
     query: &Query,
+    report: &'static str,
     columns: [(&str, &str); N],
 ) -> Result<([RankedCounts; N], u64)> {
-    let parts = group_parts(tables, query, columns)?;
-    let mut sums: [GroupCount<String>; N] = std::array::from_fn(|_| GroupCount::default());
-    let mut bots = 0u64;
-    for (counts, part_bots) in parts {
-        bots += part_bots;
-        for (sum, counts) in sums.iter_mut().zip(counts) {
-            *sum = std::mem::take(sum).merge(counts);
+    let (counts, bots) = match tables.parts(PartKind::Groups) {
+        Some(parts) => read_parts(parts)?.into_iter().fold(GroupPart::default(), merge_parts),
+        None => {
+            let names = query.columns(&columns.map(|(name, _)| name));
+            let count = |frame: &Frame, query: &Query| count_frame(frame, query, columns);
+            merge_frames(tables, report, query, &names, count, merge_parts)?
         }
-    }
-    Ok((sums.map(ranked), bots))
+    };
+    let mut counts = counts.into_iter();
+    Ok((std::array::from_fn(|_| ranked(counts.next().unwrap_or_default())), bots))
 }
 
 /// Returns the counts of [`count_sessions`] in each file, and its number of bot sessions.
@@ -152,17 +157,33 @@ pub(crate) fn group_parts<const N: usize>(
     tables: &dyn Tables,
     query: &Query,
     columns: [(&str, &str); N],
-) -> Result<Vec<(Vec<GroupCount<String>>, u64)>> {
+) -> Result<Vec<GroupPart>> {
     let names = query.columns(&columns.map(|(name, _)| name));
     let files = (Table::Sessions, query.window.range());
-    map_parts(tables, PartKind::Groups, files, &names, |frame| {
-        let selected = query.select(frame)?;
-        let mut counts = Vec::with_capacity(N);
-        for (name, null) in columns {
-            counts.push(count_by_text(frame.texts(name)?, &selected.rows, null, |_| 1u64));
-        }
-        Ok((counts, selected.bots))
-    })
+    map_parts(tables, PartKind::Groups, files, &names, |frame| count_frame(frame, query, columns))
+}
+
+fn count_frame<const N: usize>(
+    frame: &Frame,
+    query: &Query,
+    columns: [(&str, &str); N],
+) -> Result<GroupPart> {
+    let selected = query.select(frame)?;
+    let mut counts = Vec::with_capacity(N);
+    for (name, null) in columns {
+        counts.push(count_by_text(frame.texts(name)?, &selected.rows, null, |_| 1u64));
+    }
+    Ok((counts, selected.bots))
+}
+
+/// Merges the counts of different sessions. The default has no columns.
+fn merge_parts(part: GroupPart, other: GroupPart) -> GroupPart {
+    let bots = part.1 + other.1;
+    if part.0.is_empty() {
+        return (other.0, bots);
+    }
+    let mut others = other.0.into_iter();
+    (part.0.into_iter().map(|counts| counts.merge(others.next().unwrap_or_default())).collect(), bots)
 }
 
 fn ranked(counts: GroupCount<String>) -> RankedCounts {

@@ -64,11 +64,6 @@ pub(crate) struct FoundSession {
 }
 
 impl SessionIndex {
-    /// Reads the sessions that a query selects.
-    pub fn read(tables: &dyn Tables, query: &Query) -> Result<SessionIndex> {
-        Ok(SessionIndex::read_with(tables, query, &NoValues)?.0)
-    }
-
     /// Reads the sessions that a query selects. Also returns a value of each session, in the order
     /// of the session numbers.
     pub fn read_with<T: Send + 'static>(

@@ -59,8 +59,18 @@ pub(crate) struct UniqueVisitors {
 }
 
 impl UniqueVisitors {
-    /// Counts the visitors of a window.
+    /// Counts the visitors of a window. Several reports on the same tables count them once.
     pub fn count(tables: &dyn Tables, query: &Query) -> Result<UniqueVisitors> {
+        match tables.shared_results() {
+            Some(results) => {
+                let count = || UniqueVisitors::count_window(tables, query);
+                results.get("unique visitors", query, count).map(|visitors| *visitors)
+            }
+            None => UniqueVisitors::count_window(tables, query),
+        }
+    }
+
+    fn count_window(tables: &dyn Tables, query: &Query) -> Result<UniqueVisitors> {
         if let Some(parts) = tables.parts(PartKind::Visitors) {
             let shards: Vec<UniqueVisitors> = read_parts(parts)?;
             return Ok(shards.into_iter().fold(UniqueVisitors::default(), UniqueVisitors::merge));

@@ -1,5 +1,7 @@
 //! Counts of sessions, and of the conversations among them.
 
+use std::hash::Hash;
+
 use super::group_count::{Count, GroupCount};
 use super::values::Percent;
 
@@ -44,4 +46,12 @@ impl Visits {
         all.sort_unstable_by(|a, b| b.1.sessions.cmp(&a.1.sessions).then_with(|| a.0.cmp(&b.0)));
         all
     }
+}
+
+/// Merges the visits of different sessions, each with the number of bot sessions.
+pub(crate) fn merge<K: Eq + Hash>(
+    visits: (GroupCount<K, Visits>, u64),
+    other: (GroupCount<K, Visits>, u64),
+) -> (GroupCount<K, Visits>, u64) {
+    (visits.0.merge(other.0), visits.1 + other.1)
 }

@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
+use super::Query;
+use super::cells::{GridCells, GridTables};
 use super::column_cache::{ColumnCache, RowRange};
+use super::shared_results::SharedResults;
 use super::tables::{TableFacts, Tables, map_frames, map_visited};
 use super::view_cache::{NULL_TOKEN, TokenMap};
 use super::window::Window;
@@ -165,6 +168,9 @@ pub(crate) struct ChatbotPartitions<'a> {
     /// Days that contain all windows; `None` for one window. Tables that are partitioned by month
     /// are read for all these days at once, so that several windows share the read.
     span: Option<(Day, Day)>,
+    /// The cells of several windows; `None` for one window.
+    cells: Option<GridCells>,
+    results: SharedResults,
 }
 
 impl<'a> ChatbotPartitions<'a> {
@@ -176,19 +182,35 @@ impl<'a> ChatbotPartitions<'a> {
     fn with_cache_size(tables: &'a dyn Tables, column_bytes: usize) -> ChatbotPartitions<'a> {
         let rows = Mutex::new(RowCache { reads: HashMap::new(), free_bytes: ROW_BYTES });
         let columns = ColumnCache::new(tables, column_bytes);
-        ChatbotPartitions { columns, rows, ledger: Mutex::default(), span: None }
+        ChatbotPartitions {
+            columns,
+            rows,
+            ledger: Mutex::default(),
+            span: None,
+            cells: None,
+            results: SharedResults::default(),
+        }
     }
 
-    /// Returns the partitions for several windows with their previous periods, given the longest
-    /// window.
-    pub fn for_windows(tables: &'a dyn Tables, longest: Window) -> ChatbotPartitions<'a> {
-        let span = Some((longest.previous().from, longest.to));
-        ChatbotPartitions { span, ..ChatbotPartitions::new(tables) }
+    /// Returns the partitions for several windows with their previous periods. All windows end on
+    /// the same day, and the shortest comes first. `query` is the query for all chatbots in the
+    /// longest window; `chatbots` have separate answers.
+    pub fn for_windows(
+        tables: &'a dyn Tables,
+        query: &Query,
+        windows: &[Window],
+        chatbots: &[String],
+    ) -> ChatbotPartitions<'a> {
+        let span = Some((query.window.previous().from, query.window.to));
+        let cells = Some(GridCells::new(query.clone(), windows, chatbots.to_vec()));
+        ChatbotPartitions { span, cells, ..ChatbotPartitions::new(tables) }
     }
 
-    /// Starts the next report: cached columns that it does not read can be evicted.
+    /// Starts the next report: cached columns that it does not read can be evicted, and the results
+    /// of cells are dropped.
     pub fn start_report(&self) {
         self.columns.start_report();
+        self.cells.iter().for_each(GridCells::clear);
     }
 
     /// Returns the tables of all chatbots together.
@@ -325,6 +347,15 @@ impl Tables for ChatbotTables<'_> {
     ) -> Result<()> {
         let rows = RowRange { table, days, ended_since: None };
         self.partitions.read_each(rows, self.chatbot, columns, visit)
+    }
+
+    fn shared_results(&self) -> Option<&SharedResults> {
+        Some(&self.partitions.results)
+    }
+
+    fn grid(&self) -> Option<GridTables<'_>> {
+        let cells = self.partitions.cells.as_ref()?;
+        Some(GridTables { cells, tables: Box::new(self.partitions.all()) })
     }
 
     fn read_sessions_ended_since(&self, time: Micros, columns: &[&str]) -> Result<Vec<Frame>> {

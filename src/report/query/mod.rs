@@ -8,6 +8,8 @@
 //! - [`tables`] is the interface to the tables, [`snapshot`] implements it for the store, and
 //!   [`by_chatbot`] for one chatbot of many, with a [`column_cache`]; [`pruned`] finds pruned days
 //!   in a window;
+//! - [`shared_results`] are computed once for several reports, and [`cells`] once for all answers
+//!   of a grid;
 //! - [`chatbots`] lists, ranks and checks chatbots;
 //! - [`selection`] restricts the tables to sessions that satisfy conditions or have a value of a
 //!   breakdown;
@@ -16,6 +18,7 @@
 //!   values in serialized JSON.
 
 pub(crate) mod by_chatbot;
+pub(crate) mod cells;
 pub mod chatbots;
 mod column_cache;
 pub mod filter;
@@ -24,6 +27,7 @@ pub(crate) mod operator;
 pub(crate) mod pruned;
 pub(crate) mod selection;
 pub(crate) mod session_keys;
+pub(crate) mod shared_results;
 pub(crate) mod snapshot;
 pub mod tables;
 pub(crate) mod view_cache;
@@ -35,7 +39,7 @@ use tables::Tables;
 use window::Window;
 
 /// The scope of a report.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
     /// The days.
     pub window: Window,

@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::cells::GridTables;
+use super::shared_results::SharedResults;
 use crate::error::{Error, Result};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
@@ -132,6 +134,16 @@ pub trait Tables: Sync {
     ) -> Result<SharedShards> {
         let _ = (name, days);
         compute().map(Arc::new)
+    }
+
+    /// Returns the results that all reports on the tables share; `None` if they share none.
+    fn shared_results(&self) -> Option<&SharedResults> {
+        None
+    }
+
+    /// Returns the cells of the grid whose answers read the tables; `None` for a single answer.
+    fn grid(&self) -> Option<GridTables<'_>> {
+        None
     }
 
     /// Reads columns of the sessions whose last event is at `time` or later, possibly together with

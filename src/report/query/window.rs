@@ -3,7 +3,7 @@
 use crate::time::{Day, Micros, Zone};
 
 /// A range of days, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The first day.
     pub from: Day,

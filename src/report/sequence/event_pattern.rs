@@ -134,10 +134,20 @@ pub(crate) fn columns<'a>(patterns: impl IntoIterator<Item = &'a EventPattern>) 
     columns
 }
 
+/// Returns whether the meaning of a pattern depends on the events of the window, because a field is
+/// not a column.
+pub(crate) fn depend_on_events(patterns: &[EventPattern]) -> bool {
+    patterns.iter().flat_map(|pattern| &pattern.wheres).any(Where::has_unresolved_fields)
+}
+
 /// Searches the events of a window for fields of patterns that are not columns. Returns notes on
 /// these fields.
 pub(crate) fn resolve(tables: &dyn Tables, query: &Query, patterns: &mut [EventPattern]) -> Vec<String> {
     let dates = Some(query.window.utc_dates(tables.zone()));
+    // The tables of one chatbot of a grid have only its events. As in a separate report, a field is
+    // searched in the events of all chatbots.
+    let grid = tables.grid();
+    let tables = grid.as_ref().map_or(tables, |grid| grid.tables.as_ref());
     patterns.iter_mut().flat_map(|pattern| pattern.resolve(tables, dates)).collect()
 }
 

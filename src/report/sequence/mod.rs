@@ -6,12 +6,14 @@
 //! - [`fold_sessions`] and [`fold_visitors`] read the events that [`EventTags`] selects, sort them
 //!   and add each sequence to a sum ([`SequenceFold`]), in parallel;
 //! - [`fold_groups`] computes a sum for each group of a breakdown, from one read of the events;
+//! - [`by_cell`] does the same for each cell of a grid;
 //! - [`single_file`] adds the sequences of a file to the sum while it is in memory;
 //! - [`groups`] sorts the events of several files into sequences, and [`chunks`] splits a window
 //!   into parts, so that memory does not grow with its length;
 //! - [`event_pattern`] selects events by name and conditions, [`definitions`] reads the patterns
 //!   that `wa.toml` names.
 
+mod by_cell;
 mod by_group;
 pub(crate) mod chunks;
 pub(crate) mod definitions;
@@ -64,6 +66,13 @@ pub(crate) trait EventTags: Sync {
     /// Returns a function from the rows of a frame to tags. Events without a tag are left out.
     fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f>>;
 
+    /// Returns the name of the report if the tags do not depend on the query. The answers of a grid
+    /// then share the sums of [cells](crate::report::query::cells). A report whose fold uses
+    /// [`visit`](SequenceFold::visit) cannot share them.
+    fn shared_name(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Returns the order of events of the same instant.
     fn tie_order(&self) -> TieOrder {
         TieOrder::EventId
@@ -103,6 +112,7 @@ pub(crate) trait SequenceFold<S>: Sync {
 }
 
 /// The sum over all sequences of a window.
+#[derive(Clone)]
 pub(crate) struct Folded<T> {
     /// The sum.
     pub sum: T,

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::by_cell::fold_cells;
 use super::chunks::{MAX_EVENTS, chunks};
 use super::groups::Groups;
 use super::single_file::{SingleFiles, fold_single_files};
@@ -15,14 +16,22 @@ use crate::store::frame::Frame;
 use crate::time::{Day, Micros};
 
 /// Computes the sum over the sequences of the sessions that a query selects. Each session has a
-/// value.
+/// value. The answers of a grid share one read of the events.
 pub(crate) fn fold_sessions<S: Send + Sync + 'static, F: SequenceFold<S>>(
     tables: &dyn Tables,
     query: &Query,
     values: &dyn SessionValues<Value = S>,
     tags: &dyn EventTags,
     fold: &F,
-) -> Result<Folded<F::Sum>> {
+) -> Result<Folded<F::Sum>>
+where
+    F::Sum: Clone + Sync + 'static,
+{
+    if let Some((grid, name)) = tables.grid().zip(tags.shared_name())
+        && let Some(folded) = fold_cells(&grid, name, query, values, tags, fold)?
+    {
+        return Ok(folded);
+    }
     fold_chunks(tables, query, values, tags, fold, MAX_EVENTS)
 }
 

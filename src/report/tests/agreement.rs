@@ -10,7 +10,7 @@ use super::memory_tables::{MemoryTables, Session, session, time};
 use crate::report::*;
 use crate::time::{DAY, Day, Micros, SECOND, Zone};
 
-fn any_session() -> impl Strategy<Value = Session> {
+pub fn any_session() -> impl Strategy<Value = Session> {
     let pick = |names: &'static [&'static str]| prop::option::of(prop::sample::select(names));
     let identity = (
         prop::sample::select(&["shop", "docs", "a chatbot of a long name"][..]),

@@ -1,7 +1,7 @@
 //! Tests of reports: on small tables, with results counted by hand; on random tables, on which all
 //! reports must agree; and of the JSON against its schemas.
 
-mod agreement;
+pub(crate) mod agreement;
 mod comparison;
 mod conversations;
 mod event_query;

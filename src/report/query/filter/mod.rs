@@ -65,6 +65,11 @@ impl Where {
         find_names(tables, dates, fields, self.subject).map_err(|error| labeled(&self.label, &error))
     }
 
+    /// Returns whether [`resolve`](Where::resolve) searches events for a field.
+    pub(crate) fn has_unresolved_fields(&self) -> bool {
+        self.conditions.iter().any(|condition| condition.field.is_guess())
+    }
+
     /// Returns whether a condition needs events, which may be pruned.
     pub fn needs_events(&self) -> bool {
         !self.on_events().is_empty()

@@ -4,6 +4,9 @@
 //! share their reads: each column of a file is read once, as far as memory allows, not once per
 //! answer or report.
 
+#[cfg(test)]
+mod tests;
+
 use rayon::prelude::*;
 
 use super::answer::Answer;
@@ -138,7 +141,7 @@ fn compute<T: Send>(
     };
     let mut scopes = vec![query.chatbots.clone()];
     if chatbots.len() + others.len() > 1 {
-        scopes.extend(chatbots.into_iter().map(|chatbot| vec![chatbot]));
+        scopes.extend(chatbots.iter().map(|chatbot| vec![chatbot.clone()]));
     }
     let positions: Vec<(usize, usize)> = (0..scopes.len())
         .flat_map(|scope| (0..request.windows.len()).map(move |window| (scope, window)))
@@ -148,7 +151,7 @@ fn compute<T: Send>(
     let (together, separate) = positions.split_at(request.windows.len().min(positions.len()));
     let mut answers: Vec<Vec<Vec<T>>> =
         scopes.iter().map(|_| request.windows.iter().map(|_| Vec::new()).collect()).collect();
-    let partitions = ChatbotPartitions::for_windows(tables, request.longest());
+    let partitions = ChatbotPartitions::for_windows(tables, query, &request.windows, &chatbots);
     for part in 0..request.parts.len() {
         partitions.start_report();
         let run = |(scope, window): (usize, usize)| -> Result<(usize, usize, T)> {
