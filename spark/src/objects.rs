@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wa::cli::DistributedReport;
 use wa::distributed::{
-    DedupeTask, Job, JobOptions, ParseTask, ReportContext, Rewrite, Rows, SessionsTask, StoredSessions,
-    TaskContext, VisitorsTask, rewrite, stored_rows, stored_sessions,
+    DedupeTask, FileRequests, Job, JobOptions, JobRequest, ListedFile, ParseTask, ReportContext, Rewrite,
+    Rows, SessionsTask, StoredSessions, TaskContext, VisitorsTask, is_log_name, manifest_files, rewrite,
+    stored_rows, stored_sessions,
 };
 use wa::{Error, Result};
 
@@ -31,6 +32,8 @@ enum Object {
     Sessions(Option<Box<SessionsTask>>, VecDeque<Rows>),
     /// A job.
     Job(Box<Job>),
+    /// The requests of a job for files that its working copy does not contain.
+    Requests(Arc<FileRequests>),
     /// A report.
     Report(Box<DistributedReport>),
     /// The data that the tasks of a report share.
@@ -60,16 +63,22 @@ fn add(object: Object) -> Vec<u8> {
 #[derive(Deserialize)]
 struct JobArguments {
     store: PathBuf,
+    /// The number of the object with the requests for files, if the store is a working copy.
+    requests: Option<u64>,
     inputs: Vec<PathBuf>,
+    listed: Vec<ListedFile>,
     options: JobOptions,
     now: i64,
     lock_timeout_seconds: u64,
 }
 
+/// How long a thread waits for a request before it checks whether the job has ended.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Calls a method of an object, and returns its result as JSON. `batch` receives or supplies rows.
 ///
-/// The methods of number 0 create objects: `context`, `job`, `report` and `report_context`. `drop`
-/// removes an object.
+/// The methods of number 0 create objects (`context`, `job`, `file_requests`, `report`,
+/// `report_context`), or need none (`manifest_files`, `log_names`). `drop` removes an object.
 ///
 /// # Errors
 /// Fails if there is no such object or method, or if the method fails.
@@ -86,9 +95,13 @@ pub fn call(number: u64, method: &str, argument: &[u8], batch: Batch) -> Result<
             return Ok(add(Object::ReportContext(ReportContext::open(text(argument)?)?)));
         }
         (0, "job") => {
-            let JobArguments { store, inputs, options, now, lock_timeout_seconds } = parse(argument)?;
-            let timeout = Duration::from_secs(lock_timeout_seconds);
-            return Ok(add(Object::Job(Box::new(Job::begin(&store, &inputs, options, now, timeout)?))));
+            return Ok(add(Object::Job(Box::new(begin(parse(argument)?)?))));
+        }
+        (0, "file_requests") => return Ok(add(Object::Requests(Arc::default()))),
+        (0, "manifest_files") => return json(&manifest_files(argument)?),
+        (0, "log_names") => {
+            let names: Vec<String> = parse(argument)?;
+            return json(&names.into_iter().filter(|name| is_log_name(name)).collect::<Vec<_>>());
         }
         (_, "drop") => {
             let object = lock(&OBJECTS).remove(&number);
@@ -100,6 +113,12 @@ pub fn call(number: u64, method: &str, argument: &[u8], batch: Batch) -> Result<
     let object = lock(&OBJECTS).get(&number).cloned();
     let object = object.ok_or_else(|| Error::failed(format!("there is no object {number}")))?;
     let mut object = lock(&object);
+    if let Some(Object::Requests(requests)) = object.as_ref() {
+        // Several threads wait for requests at the same time.
+        let requests = requests.clone();
+        drop(object);
+        return of_requests(&requests, method, argument);
+    }
     let Some(current) = object.as_mut() else { return Err(Error::failed("the job has ended")) };
     match current {
         Object::Context(context) => of_context(context, method, argument),
@@ -151,6 +170,44 @@ pub fn call(number: u64, method: &str, argument: &[u8], batch: Batch) -> Result<
             json(&(report.summary, report.is_committed))
         }
         Object::Job(job) => of_job(job, method, argument),
+        Object::Requests(_) => Err(failed(method)),
+    }
+}
+
+fn begin(arguments: JobArguments) -> Result<Job> {
+    let JobArguments { store, requests, inputs, listed, options, now, lock_timeout_seconds } = arguments;
+    let lock_timeout = Duration::from_secs(lock_timeout_seconds);
+    let requests = requests.map(|number| {
+        let object = lock(&OBJECTS).get(&number).cloned();
+        match object.as_deref().map(lock).as_deref() {
+            Some(Some(Object::Requests(requests))) => Ok(requests.clone()),
+            _ => Err(Error::failed(format!("the object {number} has no requests"))),
+        }
+    });
+    Job::begin(JobRequest {
+        store,
+        requests: requests.transpose()?,
+        inputs,
+        listed,
+        options,
+        now,
+        lock_timeout,
+    })
+}
+
+fn of_requests(requests: &FileRequests, method: &str, argument: &[u8]) -> Result<Vec<u8>> {
+    match method {
+        "next" => Ok(requests.next(REQUEST_TIMEOUT).unwrap_or_default().into_bytes()),
+        "finish" => {
+            let (path, error): (String, Option<String>) = parse(argument)?;
+            requests.finish(&path, error.map_or(Ok(()), Err));
+            Ok(Vec::new())
+        }
+        "close" => {
+            requests.close();
+            Ok(Vec::new())
+        }
+        _ => Err(failed(method)),
     }
 }
 
@@ -158,8 +215,13 @@ fn of_context(context: &Arc<TaskContext>, method: &str, argument: &[u8]) -> Resu
     let is_sorted = argument == b"true";
     Ok(match method {
         "parse" => {
-            let (file, path, name): (i32, PathBuf, String) = parse(argument)?;
-            add(Object::Parse(Box::new(ParseTask::new(context.clone(), file, path, name))))
+            let (file, path, name, original): (i32, PathBuf, String, Option<i64>) = parse(argument)?;
+            let task = ParseTask::new(context.clone(), file, path, name);
+            let task = match original {
+                Some(modified) => task.with_original(modified),
+                None => task,
+            };
+            add(Object::Parse(Box::new(task)))
         }
         "stored" => {
             let path: String = parse(argument)?;
@@ -191,7 +253,13 @@ fn of_job(job: &mut Job, method: &str, argument: &[u8]) -> Result<Vec<u8>> {
         }
         "add_parsed" => job.add_parsed(argument).map(|()| Vec::new()),
         "stored_event_files" => json(&job.stored_event_files()),
-        "stored_session_files" => json(&job.stored_session_files()),
+        "listed_files" => json(&job.listed_files()),
+        "task_files" => json(&job.task_files()?),
+        "stored_session_files" => {
+            let files = job.stored_session_files().into_iter();
+            let files = files.map(|stored| (job.session_path(&stored).map(str::to_owned), stored));
+            json(&files.collect::<Vec<_>>())
+        }
         "add_written" => job.add_written(argument).map(|()| Vec::new()),
         "rewrites" => json(&job.rewrites()),
         "add_rewritten" => job.add_rewritten(argument).map(|()| Vec::new()),

@@ -104,10 +104,12 @@ class Parity(unittest.TestCase):
                 wa_spark.ingest(spark, nights[1], by_job, now=stores.NOW, partitions=-1)
             self.assertEqual((by_job / "manifest.json").read_bytes(), manifest)
             self.assertEqual(list(by_job.glob("staging*")), [])
-            with self.assertRaisesRegex(ValueError, "s3://lake/logs is not a path"):
+            with self.assertRaisesRegex(ValueError, "s3://lake/logs is not a path: Sail"):
                 wa_spark.ingest(spark, ["s3://lake/logs"], by_job)
-            with self.assertRaisesRegex(ValueError, "hdfs://lake/store is not a path"):
+            with self.assertRaisesRegex(ValueError, "hdfs://lake/store is not a path: Sail"):
                 wa_spark.ingest(spark, nights[1], "hdfs://lake/store")
+            with self.assertRaisesRegex(ValueError, "hdfs://lake/store is not a path: Sail"):
+                wa_spark.report(spark, "hdfs://lake/store")
             summary = wa_spark.ingest(spark, f"file://{nights[0][0]}", f"file://{by_job}", now=stores.NOW)
             self.assertEqual(summary["total"]["stored"], 0)
             with self.assertRaisesRegex(RuntimeError, "nowhere.ndjson"):

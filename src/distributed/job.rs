@@ -1,24 +1,29 @@
 //! The driver of a job: holds the writer's lock, plans the tasks, and commits their results.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use super::dedupe::DedupeReport;
 use super::parse::ParseReport;
 use super::sessions::{Rewrite, RewriteReport, SessionsReport};
 use super::stored_sessions::StoredSessions;
 use super::task::{JobOptions, TaskSettings, read_config};
+use super::working_copy::{FileRequests, WorkingCopy};
 use crate::error::{Error, Result};
 use crate::ingest::input::discovery::{Input, find_inputs};
+use crate::ingest::input::file_status::FileStatus;
 use crate::ingest::input::source_registry::SourceRegistry;
 use crate::ingest::input::sources::SourceUpdate;
-use crate::ingest::pipeline::check_settings;
-use crate::ingest::{FileSummary, IngestSummary, Warning, presets};
+use crate::ingest::pipeline::{check_settings, read_rules};
+use crate::ingest::{FileOutcome, FileSummary, IngestSummary, Warning, presets};
 use crate::settings::Settings;
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
-use crate::store::manifest::Manifest;
+use crate::store::manifest::{MANIFEST_FILE, Manifest};
 use crate::store::rejects::{self, RejectRecord};
 use crate::store::tables::visitors;
 use crate::store::transaction::{Transaction, read_staged};
@@ -32,6 +37,36 @@ use crate::time::{Day, HOUR, Micros};
 /// The maximum size of a map file, in bytes.
 const MAX_MAP: u64 = 1 << 20;
 
+/// The arguments of a job.
+#[derive(Debug, Default)]
+pub struct JobRequest {
+    /// The folder of the store, or of its working copy.
+    pub store: PathBuf,
+    /// If the folder is a working copy: the requests for files that it does not contain.
+    pub requests: Option<Arc<FileRequests>>,
+    /// The inputs that this process and the tasks can open.
+    pub inputs: Vec<PathBuf>,
+    /// The input files that only tasks can read.
+    pub listed: Vec<ListedFile>,
+    /// The options.
+    pub options: JobOptions,
+    /// The current time.
+    pub now: Micros,
+    /// How long to wait for another writer.
+    pub lock_timeout: Duration,
+}
+
+/// An input file that a file system has listed, and that this process cannot open.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ListedFile {
+    /// Its name: a URL.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// When it was modified, in milliseconds since 1970.
+    pub modified: i64,
+}
+
 /// A job that writes to a store. Dropping it leaves the store unchanged.
 pub struct Job {
     writer: Writer,
@@ -40,6 +75,8 @@ pub struct Job {
     key_fingerprint: String,
     task: TaskSettings,
     files: Vec<(PathBuf, String)>,
+    /// The listed input files, by index.
+    listed: Vec<(i32, ListedFile)>,
     parsed: Vec<ParseReport>,
     deduped: Vec<DedupeReport>,
     sessions: Vec<SessionsReport>,
@@ -60,27 +97,12 @@ impl Job {
     ///
     /// # Errors
     /// Fails if an input does not exist, or if the store cannot be opened.
-    pub fn begin(
-        store: &Path,
-        inputs: &[PathBuf],
-        options: JobOptions,
-        now: Micros,
-        lock_timeout: Duration,
-    ) -> Result<Job> {
+    pub fn begin(request: JobRequest) -> Result<Job> {
+        let JobRequest { store, requests, inputs, listed, options, now, lock_timeout } = request;
         // Tasks run in other folders, so the path must be absolute.
-        let dir = std::path::absolute(store).map_err(|e| Error::io("find", store, e))?;
-        let map_text = match &options.map {
-            Some(name) if presets::named(name).is_none() => {
-                let bytes = crate::regular_file::read(Path::new(name), MAX_MAP);
-                let bytes = bytes.map_err(|e| Error::io("read the map", Path::new(name), e))?;
-                Some(
-                    String::from_utf8(bytes)
-                        .map_err(|e| Error::usage("the map is not UTF-8").caused_by(e))?,
-                )
-            }
-            _ => None,
-        };
-        let mut found = find_inputs(inputs, &dir);
+        let dir = std::path::absolute(&store).map_err(|e| Error::io("find", &store, e))?;
+        let map_text = read_map(&options)?;
+        let mut found = find_inputs(&inputs, &dir);
         if !found.problems.is_empty() {
             return Err(found.problems.swap_remove(0));
         }
@@ -88,9 +110,12 @@ impl Job {
             return Err(Error::usage(format!("{} has no logs", folder.folder.display())));
         }
         let config = read_config(&dir)?;
-        let store = Store::new(&dir);
-        crate::config::check_file(&store)?;
         let settings = config.settings.clone();
+        let store = match requests {
+            Some(requests) => open_working_copy(&dir, &settings, requests)?,
+            None => Store::new(&dir),
+        };
+        crate::config::check_file(&store)?;
         let first = || Manifest::new(now, settings.timezone.name(), settings.session_timeout);
         let writer = store.writer("wa-spark ingest", lock_timeout, first)?;
         let prepared = crate::config::write(&**store.file_system(), &dir, &config)
@@ -108,8 +133,9 @@ impl Job {
             Input::File(path) => Some((std::path::absolute(path).ok()?, input.name())),
             Input::Stdin => None,
         });
+        let files: Vec<(PathBuf, String)> = files.collect();
         let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
-        Ok(Job {
+        let mut job = Job {
             task: TaskSettings {
                 store: dir,
                 options,
@@ -118,7 +144,8 @@ impl Job {
                 began_at: writer.locked_at().unwrap_or(now),
                 seed,
             },
-            files: files.collect(),
+            listed: (files.len() as i32..).zip(listed).collect(),
+            files,
             writer,
             settings,
             ledger,
@@ -127,7 +154,32 @@ impl Job {
             deduped: Vec::new(),
             sessions: Vec::new(),
             rewritten: Vec::new(),
-        })
+        };
+        match job.skip_unchanged() {
+            Ok(()) => Ok(job),
+            Err(error) => {
+                job.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Reports the listed files whose size and time show that they are unchanged.
+    fn skip_unchanged(&mut self) -> Result<()> {
+        if self.task.options.force || self.listed.is_empty() {
+            return Ok(());
+        }
+        let registry = SourceRegistry::load(&self.writer.snapshot()?)?;
+        let (zone, map) = (self.task.options.zone()?, self.task.map()?);
+        let rules = read_rules(&self.settings, self.task.options.chatbot.as_deref(), zone, map.as_ref());
+        for (file, ListedFile { name, bytes, modified }) in &self.listed {
+            let status = FileStatus::of_listed(*modified);
+            if status.is_some_and(|status| registry.is_unchanged(name, *bytes, &status, &rules)) {
+                let (file, name, outcome) = (*file, name.clone(), FileOutcome::Unchanged);
+                self.parsed.push(ParseReport { file, name, outcome, ..ParseReport::default() });
+            }
+        }
+        Ok(())
     }
 
     /// Returns the settings of the tasks, as JSON.
@@ -142,6 +194,32 @@ impl Job {
     /// Returns the path and the name of each input file, in order.
     pub fn files(&self) -> &[(PathBuf, String)] {
         &self.files
+    }
+
+    /// Returns the index and the name of each listed file that a task must read.
+    pub fn listed_files(&self) -> Vec<(i32, &str)> {
+        let unchanged: HashSet<i32> = self.parsed.iter().map(|report| report.file).collect();
+        let files = self.listed.iter().filter(|(file, _)| !unchanged.contains(file));
+        files.map(|(file, listed)| (*file, listed.name.as_str())).collect()
+    }
+
+    /// Returns the files that a task needs to open the store, by their name in the store's folder.
+    ///
+    /// # Errors
+    /// Fails if a file of a working copy cannot be downloaded.
+    pub fn task_files(&self) -> Result<Vec<(String, PathBuf)>> {
+        let store = self.writer.store();
+        let manifest = self.writer.manifest();
+        let state = manifest.sources.iter().chain(&manifest.ledger).map(|file| file.path.as_str());
+        let mut files = Vec::new();
+        for name in [MANIFEST_FILE, crate::config::FILE_NAME].into_iter().chain(state) {
+            let path = store.dir().join(name);
+            store.file_system().open(&path).map_err(|e| Error::io("read", &path, e))?;
+            files.push((name.to_owned(), path));
+        }
+        let key = key::key_path(store, self.settings.key_file.as_deref());
+        files.push((key::KEY_FILE.to_owned(), key));
+        Ok(files)
     }
 
     /// Adds the report of a parsing task.
@@ -181,6 +259,12 @@ impl Job {
             StoredSessions { file, ranges: ranges.iter().filter(is_near).copied().collect() }
         });
         files.filter(|stored| !stored.ranges.is_empty()).collect()
+    }
+
+    /// Returns the path of a stored session file.
+    pub fn session_path(&self, stored: &StoredSessions) -> Option<&str> {
+        let files = self.writer.manifest().files(Table::Sessions);
+        usize::try_from(stored.file).ok().and_then(|file| files.get(file)).map(|file| file.path.as_str())
     }
 
     /// Adds the report of a task that found duplicates or wrote sessions.
@@ -239,6 +323,10 @@ impl Job {
     }
 
     fn commit(&mut self, summary: &IngestSummary) -> Result<bool> {
+        let read: HashSet<i32> = self.parsed.iter().map(|report| report.file).collect();
+        if let Some((_, missing)) = self.listed.iter().find(|(file, _)| !read.contains(file)) {
+            return Err(Error::failed(format!("no task has read {}", missing.name)));
+        }
         if !summary.adds_up() {
             return Err(Error::failed("the outcomes of the events do not add up; nothing was committed"));
         }
@@ -329,7 +417,7 @@ impl Job {
             file.file.clone_from(&report.name);
             file.counts.merge(&report.counts);
             file.map = file.map.take().or_else(|| report.map.clone());
-            if report.outcome != crate::ingest::FileOutcome::Read {
+            if report.outcome != FileOutcome::Read {
                 file.outcome = report.outcome.clone();
             }
         }
@@ -348,6 +436,32 @@ impl Job {
         files.into_values().for_each(|file| summary.add(file));
         summary
     }
+}
+
+/// Returns the text of the map that an option names by its path.
+fn read_map(options: &JobOptions) -> Result<Option<String>> {
+    let Some(name) = options.map.as_ref().filter(|name| presets::named(name).is_none()) else {
+        return Ok(None);
+    };
+    let bytes = crate::regular_file::read(Path::new(name), MAX_MAP);
+    let bytes = bytes.map_err(|e| Error::io("read the map", Path::new(name), e))?;
+    let text = String::from_utf8(bytes);
+    text.map(Some).map_err(|e| Error::usage("the map is not UTF-8").caused_by(e))
+}
+
+/// Returns the store of a working copy.
+fn open_working_copy(dir: &Path, settings: &Settings, requests: Arc<FileRequests>) -> Result<Store> {
+    let paths = [("geoip", &settings.geoip), ("privacy.key_file", &settings.key_file)];
+    for (name, path) in paths.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
+        if path.starts_with(dir) {
+            return Err(Error::usage(format!("`{name}` in wa.toml is a path relative to the store"))
+                .hint("write the absolute path of a file that all machines have at the same place"));
+        }
+    }
+    // Opening the writer reports a manifest that cannot be used.
+    let manifest = Store::new(dir).snapshot().ok().map(|snapshot| snapshot.manifest().clone());
+    let copy = WorkingCopy::new(dir, manifest.as_ref(), requests);
+    Ok(Store::with_file_system(Arc::new(copy), dir))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(json: &[u8]) -> Result<T> {

@@ -1,7 +1,9 @@
 //! Distributed ingests, and distributed reports (`report`), as tasks for a cluster. The cluster
 //! distributes rows and retries failed tasks. The package `spark/` runs the tasks on Apache Spark.
 //!
-//! The folder of the store is mounted at the same path on all machines.
+//! The folder of the store is mounted at the same path on all machines. If it is not, the driver
+//! works on a [`WorkingCopy`], and each task on a temporary folder with copies of the files that
+//! it needs. The package `spark/` copies these files.
 //!
 //! 1. [`Job::begin`] locks the store and finds the input files.
 //! 2. A [`ParseTask`] per file converts its lines to [`Rows`]. The cluster distributes them by
@@ -18,6 +20,10 @@
 //! only the files that the job's reports name become part of the store, and the end of the job
 //! removes all others. Until the commit, the store is unchanged.
 
+use crate::error::Result;
+use crate::ingest::input::discovery::is_log;
+use crate::store::manifest::Manifest;
+
 mod dedupe;
 mod event_codec;
 mod job;
@@ -27,12 +33,30 @@ mod rows;
 mod sessions;
 mod stored_sessions;
 mod task;
+mod working_copy;
 
 pub use dedupe::{DedupeTask, stored_rows};
-pub use job::{Job, JobReport};
+pub use job::{Job, JobReport, JobRequest, ListedFile};
 pub use parse::{ParseReport, ParseTask};
 pub use report::{ReportContext, ReportFile, ReportSettings, VisitorsTask, read_result};
 pub use rows::{Binary, Head, RowSorter, Rows, SortKey, kind};
 pub use sessions::{Rewrite, RewriteReport, SessionsTask, rewrite};
 pub use stored_sessions::{StoredSessions, stored_sessions};
 pub use task::{JobOptions, TaskContext, TaskSettings};
+pub use working_copy::{FileRequests, WorkingCopy};
+
+/// Returns whether a file in a folder is read as a log, by its name.
+pub fn is_log_name(name: &str) -> bool {
+    is_log(std::path::Path::new(name))
+}
+
+/// Returns the path and the size of each file that a manifest names, relative to the store.
+///
+/// # Errors
+/// Fails if the manifest is damaged, or if it names a file that cannot belong to it.
+pub fn manifest_files(bytes: &[u8]) -> Result<Vec<(String, u64)>> {
+    let manifest = Manifest::from_bytes(bytes)?;
+    let data = manifest.tables.values().flatten().map(|file| (file.path.clone(), file.bytes));
+    let side = manifest.rejects.iter().chain(&manifest.sources).chain(&manifest.ledger);
+    Ok(data.chain(side.map(|file| (file.path.clone(), file.bytes))).collect())
+}

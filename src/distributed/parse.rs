@@ -24,10 +24,12 @@ use crate::ingest::parse::rejected::RejectReason;
 use crate::ingest::{FileOutcome, IngestCounts, Parsed, Parser};
 use crate::store::rejects::RejectRecord;
 use crate::store::temp_files::TempFiles;
-use crate::time::{HOUR, format_utc};
+use crate::time::{HOUR, Micros, SECOND, format_utc};
 
 /// Size of a chunk of a parsed block, in bytes.
 const CHUNK_SIZE: usize = 4 * BLOCK_SIZE;
+/// Longest difference between the clock of the store's file system and that of another one.
+const MAX_CLOCK_SKEW: Micros = 60 * SECOND;
 /// Maximum number of hashes of lines without an id in memory.
 const LINE_HASHES: usize = 1 << 20;
 
@@ -60,6 +62,8 @@ pub struct ParseTask {
     file: i32,
     path: PathBuf,
     name: String,
+    /// When the original was modified, in milliseconds since 1970, if the path is a copy.
+    original_modified: Option<i64>,
     map: Option<MapVersion>,
     is_native: bool,
     reader: Option<RecordReader>,
@@ -95,6 +99,7 @@ impl ParseTask {
             file,
             path,
             name,
+            original_modified: None,
             map: None,
             is_native: false,
             reader: None,
@@ -112,6 +117,14 @@ impl ParseTask {
             outcome: FileOutcome::Read,
             is_ended: false,
         }
+    }
+
+    /// Declares that the path is a temporary copy of the file `name`, which was modified at a time
+    /// in milliseconds since 1970.
+    #[must_use]
+    pub fn with_original(mut self, modified_ms: i64) -> ParseTask {
+        self.original_modified = Some(modified_ms);
+        self
     }
 
     /// Returns the next rows; `None` at the end of the file.
@@ -168,6 +181,10 @@ impl ParseTask {
         }
         let opened = match sources.open(&self.path, &self.name)? {
             OpenSource { plan: ReadPlan::Skip(known), status, .. } => {
+                let status = match self.original_modified {
+                    Some(_) => self.original_status(),
+                    None => status,
+                };
                 return Ok(Opened::Unchanged(sources.renewed(*known, &self.name, status)));
             }
             opened => opened,
@@ -198,10 +215,20 @@ impl ParseTask {
         let update = self.context.sources()?.update(&self.path, &self.name, handle, reader, read);
         let mut update = update.unwrap_or(None);
         if let Some(update) = &mut update {
+            if self.original_modified.is_some() {
+                update.file.status = self.original_status();
+            }
             update.file.all_have_ids &= all_have_ids;
             update.file.has_future_lines = *has_future_lines;
         }
         Ok(update)
+    }
+
+    /// Returns the status of the original of a copy, unless a later change could result in the same
+    /// status.
+    fn original_status(&self) -> Option<FileStatus> {
+        let status = self.original_modified.and_then(FileStatus::of_listed)?;
+        status.is_settled(self.context.began_at - MAX_CLOCK_SKEW).then_some(status)
     }
 
     /// Adds the rows of a chunk.
@@ -264,10 +291,21 @@ impl ParseTask {
         }
     }
 
+    /// Replaces the path of the copy by the name of the original in an error.
+    fn with_name(&self, outcome: FileOutcome) -> FileOutcome {
+        let rename = |error: String| error.replace(&self.path.display().to_string(), &self.name);
+        match outcome {
+            FileOutcome::Damaged { error } => FileOutcome::Damaged { error: rename(error) },
+            FileOutcome::Unreadable { error } => FileOutcome::Unreadable { error: rename(error) },
+            other => other,
+        }
+    }
+
     /// Ends the file.
     fn end(&mut self, outcome: FileOutcome, update: Option<Box<SourceUpdate>>) -> Result<()> {
         self.is_ended = true;
         self.ordinals.clear(&self.temp_files);
+        let outcome = if self.original_modified.is_some() { self.with_name(outcome) } else { outcome };
         let report = ParseReport { outcome, update, ..self.report() };
         let mut rows = Rows::default();
         push_report(&mut rows, report.file, report.position, &report)?;

@@ -16,7 +16,7 @@ use crate::ingest::input::source_registry::SourceRegistry;
 use crate::ingest::input::sources::Sources;
 use crate::ingest::map::presets;
 use crate::ingest::pipeline::read_rules;
-use crate::ingest::{Map, ParseOptions};
+use crate::ingest::{Map, ParseOptions, SharedMap};
 use crate::settings::Settings;
 use crate::store::key::{self, SecretKey};
 use crate::store::ledger::Ledger;
@@ -41,7 +41,7 @@ pub struct JobOptions {
 /// The settings of a job that its tasks need, as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskSettings {
-    /// The folder of the store, mounted at this path on all machines.
+    /// The folder of the store, or of a copy of its small files, on the machine of the task.
     pub store: PathBuf,
     /// The options of the job.
     pub options: JobOptions,
@@ -53,6 +53,35 @@ pub struct TaskSettings {
     pub began_at: Micros,
     /// The seed of the event keys.
     pub seed: u64,
+}
+
+impl JobOptions {
+    /// Returns the time zone of times without an offset.
+    ///
+    /// # Errors
+    /// Fails if the zone is unknown.
+    pub(super) fn zone(&self) -> Result<Option<Zone>> {
+        let zone = |name: &String| {
+            Zone::parse(name).ok_or_else(|| Error::usage(format!("unknown time zone {name:?}")))
+        };
+        self.timezone.as_ref().map(zone).transpose()
+    }
+}
+
+impl TaskSettings {
+    /// Returns the map that reads all files.
+    ///
+    /// # Errors
+    /// Fails if the map is invalid, or if there is no map of that name.
+    pub(super) fn map(&self) -> Result<Option<SharedMap>> {
+        Ok(match (&self.options.map, &self.map_text) {
+            (Some(name), Some(text)) => Some(Map::parse(name, text)?.into()),
+            (Some(name), None) => Some(presets::named(name).ok_or_else(|| {
+                Error::usage(format!("there is no map {name:?}")).hint("list the maps with `wa formats`")
+            })?),
+            (None, _) => None,
+        })
+    }
 }
 
 /// The context of a task: the settings, the key and the tables before the job.
@@ -76,7 +105,7 @@ pub struct TaskContext {
     /// The current time.
     pub now: Micros,
     /// When the job began, by the clock of the store's file system.
-    began_at: Micros,
+    pub(super) began_at: Micros,
     /// Whether to read files even if they are unchanged.
     force: bool,
     /// The files that were ingested before, once a task needs them.
@@ -110,17 +139,7 @@ impl TaskContext {
         key: &SecretKey,
     ) -> Result<TaskContext> {
         let ledger = ledger::Ledger::load(&before)?;
-        let zone = |name: &String| {
-            Zone::parse(name).ok_or_else(|| Error::usage(format!("unknown time zone {name:?}")))
-        };
-        let timezone = task.options.timezone.as_ref().map(zone).transpose()?;
-        let map = match (&task.options.map, &task.map_text) {
-            (Some(name), Some(text)) => Some(Map::parse(name, text)?.into()),
-            (Some(name), None) => Some(presets::named(name).ok_or_else(|| {
-                Error::usage(format!("there is no map {name:?}")).hint("list the maps with `wa formats`")
-            })?),
-            (None, _) => None,
-        };
+        let (timezone, map) = (task.options.zone()?, task.map()?);
         Ok(TaskContext {
             suppression: Suppression::new(&ledger, key),
             ledger,

@@ -6,6 +6,7 @@
 //!   wa.toml                                        settings
 //!   key                                            secret key, mode 0600
 //!   lock                                           locked by the writer
+//!   job.lock                                       exists while a Spark job writes by a URL
 //!   events/event_date=2026-11-09/<uuid>.parquet    by UTC date of the event
 //!   sessions/session_date=2026-11-09/…             by the day on which the session started
 //!   daily_stats/stat_month=2026-11/…               by the month of that day
@@ -177,7 +178,7 @@ impl Store {
         let entries = self.fs.list(&self.dir).map_err(|e| Error::io("use as a store", &self.dir, e))?;
         let belongs_here = |name: &str| {
             [MANIFEST_FILE, STAGING_DIR, STATE_DIR, REJECTS_DIR].contains(&name)
-                || [lock::LOCK_FILE, key::KEY_FILE, "wa.toml"].contains(&name)
+                || [lock::LOCK_FILE, writer::JOB_LOCK_FILE, key::KEY_FILE, "wa.toml"].contains(&name)
                 || Table::ALL.iter().any(|table| table.name() == name)
                 || SYSTEM_ENTRIES.contains(&name)
         };

@@ -17,6 +17,11 @@ use crate::error::{Error, Result};
 use crate::interruption;
 use crate::time::Micros;
 
+/// The lock of a job that accesses the store by a URL. The Python package `wa_spark` writes it.
+pub(super) const JOB_LOCK_FILE: &str = "job.lock";
+/// The longest text of that lock in messages, in characters.
+const MAX_JOB_LOCK: usize = 300;
+
 impl Store {
     /// Locks the store for writing, creating it if it does not exist. Removes the files that an
     /// interrupted writer left.
@@ -67,7 +72,20 @@ impl Store {
     }
 
     fn lock(&self, command: &str, timeout: Duration) -> Result<WriterLock> {
-        WriterLock::acquire(&self.dir, command, timeout, self.observer.as_deref())
+        let lock = WriterLock::acquire(&self.dir, command, timeout, self.observer.as_deref())?;
+        self.reject_job_lock()?;
+        Ok(lock)
+    }
+
+    /// Fails if a job that accesses the store by a URL has locked it. Such a job cannot acquire an
+    /// operating system lock, so it creates a file.
+    fn reject_job_lock(&self) -> Result<()> {
+        let path = self.dir.join(JOB_LOCK_FILE);
+        let Ok(text) = self.fs.read(&path) else { return Ok(()) };
+        let text: String = String::from_utf8_lossy(&text).trim().chars().take(MAX_JOB_LOCK).collect();
+        let holder = text.escape_debug();
+        Err(Error::failed(format!("the store {} is being written by {holder}", self.dir.display()))
+            .hint(format!("wait until that job ends; if it no longer runs, remove {}", path.display())))
     }
 
     fn open_writer(&self, lock: Option<WriterLock>, initial: impl FnOnce() -> Manifest) -> Result<Writer> {
@@ -380,5 +398,24 @@ impl Writer {
         if !self.is_in_doubt && is_locked {
             let _ = self.finish();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_lock_excludes_writers_until_it_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, path) = (Store::new(dir.path()), dir.path().join(JOB_LOCK_FILE));
+        let writer = || store.writer("test", Duration::ZERO, || Manifest::new(0, "UTC", 60_000_000));
+        std::fs::write(&path, "the Spark job app-1\u{1b}\n").unwrap();
+        let error = writer().unwrap_err();
+        assert!(error.to_string().ends_with("is being written by the Spark job app-1\\u{1b}"), "{error}");
+        assert!(error.hint_text().unwrap().contains("job.lock"));
+        assert!(!dir.path().join("manifest.json").exists());
+        std::fs::remove_file(&path).unwrap();
+        writer().unwrap().finish().unwrap();
     }
 }

@@ -32,11 +32,15 @@ def main():
 
 
 def _parse():
-    parser = argparse.ArgumentParser(prog="wa_spark", description="Run wa on Apache Spark.")
+    parser = argparse.ArgumentParser(
+        prog="wa_spark",
+        description="Run wa on Apache Spark. A path must be mounted on the driver and on all executors. "
+        "A URL (hdfs://..., s3a://...) is opened by Spark's file systems.",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("ingest", help="ingest logs into a store")
-    command.add_argument("--input", nargs="+", required=True, metavar="PATH", help="files, folders or globs")
-    command.add_argument("--output", required=True, metavar="STORE", help="folder of the store")
+    command.add_argument("--input", nargs="+", required=True, metavar="PATH", help="files, folders or globs; each a path or a URL")
+    command.add_argument("--output", required=True, metavar="STORE", help="folder of the store; a path or a URL")
     command.add_argument("--chatbot", help="chatbot of lines without chatbot_id")
     command.add_argument("--map", metavar="NAME|FILE", help="map that reads all files")
     command.add_argument("--timezone", help="time zone of times without an offset")
@@ -44,7 +48,7 @@ def _parse():
     command.add_argument("--partitions", type=int, help="number of partitions of the shuffles")
     command.add_argument("--now", type=int, help=argparse.SUPPRESS)
     command = commands.add_parser("report", help="print a report on a store as JSON")
-    command.add_argument("--store", required=True, help="folder of the store")
+    command.add_argument("--store", required=True, help="folder of the store; a path or a URL")
     command.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="REPORT [OPTION...]", help="report and options, as for `wa report`"
     )
@@ -53,17 +57,20 @@ def _parse():
 
 
 def _ingest(spark, arguments):
-    summary = wa_spark.ingest(
-        spark,
-        arguments.input,
-        arguments.output,
-        chatbot=arguments.chatbot,
-        map=arguments.map,
-        timezone=arguments.timezone,
-        force=arguments.force,
-        partitions=arguments.partitions,
-        now=arguments.now,
-    )
+    try:
+        summary = wa_spark.ingest(
+            spark,
+            arguments.input,
+            arguments.output,
+            chatbot=arguments.chatbot,
+            map=arguments.map,
+            timezone=arguments.timezone,
+            force=arguments.force,
+            partitions=arguments.partitions,
+            now=arguments.now,
+        )
+    except (RuntimeError, ValueError) as error:
+        return _failed(error)
     json.dump(summary, sys.stdout, indent=2)
     print()
     damaged = [file for file in summary["files"] if file["outcome"] in ("damaged", "unreadable")]
@@ -74,9 +81,14 @@ def _report(spark, arguments):
     try:
         print(report_text(spark, arguments.store, arguments.arguments), end="")
     except (RuntimeError, ValueError) as error:
-        print(f"wa_spark: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ValueError) else 1
+        return _failed(error)
     return 0
+
+
+def _failed(error):
+    """Prints an error, and returns the exit status."""
+    print(f"wa_spark: {error}", file=sys.stderr)
+    return 2 if isinstance(error, ValueError) else 1
 
 
 if __name__ == "__main__":

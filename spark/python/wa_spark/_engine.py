@@ -1,8 +1,6 @@
 """Functions for both engines, Spark and Sail."""
 
 import os
-import re
-from urllib.parse import unquote, urlsplit
 
 # Tasks per core that read files, if the input is small. Each task opens the store, so more tasks
 # would take longer.
@@ -22,17 +20,3 @@ def cores_of(spark):
 def spread(spark, rows, schema, partitions):
     """Returns a DataFrame of the rows in `partitions` partitions."""
     return spark.createDataFrame([tuple(row) for row in rows], schema).repartition(partitions)
-
-
-def local_path(path):
-    """Returns the path of a file or folder, which may be a `file:` URL.
-
-    Raises ValueError for other URLs: the Python workers cannot use Spark's file systems.
-    """
-    path = os.fspath(path)
-    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):
-        return path
-    url = urlsplit(path)
-    if url.scheme.lower() == "file" and url.netloc in ("", "localhost"):
-        return unquote(url.path)
-    raise ValueError(f"{path} is not a path\nhint: mount the file system on all machines, and pass the path of the mount")

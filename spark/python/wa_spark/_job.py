@@ -1,12 +1,16 @@
 """The job: runs the tasks on a Spark session, and commits their results."""
 
+import contextlib
 import json
 import os
 import time
 
 from . import _tasks
-from ._engine import TASKS_PER_CORE, cores_of, is_classic, local_path, spread
-from ._objects import EVENT, REPORT, SPARK_SCHEMA, Job
+from ._engine import TASKS_PER_CORE, cores_of, is_classic, spread
+from ._files import FileSystems, is_url, local_path
+from ._inputs import list_files, read_files
+from ._objects import EVENT, FILE, REPORT, SPARK_SCHEMA, Job
+from ._store import open_store
 
 # Input bytes per partition of the shuffles.
 PARTITION_BYTES = 128 << 20
@@ -28,10 +32,11 @@ def ingest(
     """Ingests logs into a store, and returns the ingest summary as a dictionary.
 
     Files that an earlier job or ingest read are recognized, and not read again unless `force` is set.
-    `inputs` are files, folders and globs. The inputs and the store must be mounted at the same path
+    `inputs` are files, folders and globs. Each input and the store is a path, or a URL of a file
+    system that the Spark session can reach, such as `hdfs://…` and `s3a://…`. Paths must be mounted
     on the driver and on all executors. `partitions` is the number of partitions of the shuffles; by
     default there is one for 128 MiB of input, and at least one per core. `now` is the current time in
-    microseconds since 1970.
+    microseconds since 1970. `lock_timeout` is how long to wait for another writer, in seconds.
 
     A job that fails leaves the store unchanged.
     """
@@ -44,10 +49,32 @@ def ingest(
         "timezone": timezone,
         "force": force,
     }
-    paths = [local_path(path) for path in inputs]
-    job = Job(local_path(store), paths, options, now, lock_timeout)
+    paths = [local_path(path) for path in inputs if not is_url(path)]
+    urls = [os.fspath(path) for path in inputs if is_url(path)]
+    store_url = os.fspath(store) if is_url(store) else None
+    with contextlib.ExitStack() as stack:
+        listed = []
+        if urls or store_url:
+            files = FileSystems(spark, store_url or urls[0])
+            stack.callback(files.close)
+            listed = list_files(files, urls, store_url)
+        if store_url is None:
+            job = Job(local_path(store), paths, options, now, lock_timeout, listed)
+            return _run(spark, job, partitions, listed, None)
+        name = f"the Spark job {spark.sparkContext.applicationId}"
+        remote = stack.enter_context(open_store(files, store_url, name, lock_timeout))
+        job = Job(remote.folder, paths, options, now, 0, listed, remote.requests)
+        summary = _run(spark, job, partitions, listed, remote)
+        remote.publish()
+        return summary
+
+
+def _run(spark, job, partitions, listed, remote):
+    """Runs the tasks, and commits. Returns the summary."""
     try:
-        _run_tasks(spark, job, partitions)
+        if remote:
+            remote.opened()
+        _Tasks(spark, job, remote).run(partitions, listed)
     except BaseException:
         job.abandon()
         raise
@@ -55,55 +82,121 @@ def ingest(
     return summary
 
 
-def _run_tasks(spark, job, partitions):
-    settings = job.task_settings()
-    files = job.files()
-    if not files:
-        return
-    has_sort = is_classic(spark)
-    cores = cores_of(spark)
-    parts = -(-sum(os.path.getsize(path) for _, path, _ in files) // PARTITION_BYTES)
-    if partitions is None:
-        partitions = max(parts, cores)
-    tasks = min(len(files), max(parts, TASKS_PER_CORE * cores))
-    table = spread(spark, files, "file int, path string, name string", tasks)
-    parsed = table.mapInArrow(_tasks.parse(settings), SPARK_SCHEMA)
-    if has_sort:
-        from pyspark import StorageLevel
+class _Tasks:
+    """The tasks of a job. `remote` is the store if it is at a URL."""
 
-        parsed = parsed.persist(StorageLevel.DISK_ONLY)
-    try:
-        for row in parsed.filter(f"kind = {REPORT}").select("payload").collect():
-            job.add_parsed(bytes(row.payload))
-        events = parsed.filter(f"kind = {EVENT}")
+    def __init__(self, spark, job, remote):
+        self.spark, self.job, self.remote = spark, job, remote
+        self.settings = job.task_settings()
+        self.bundle = None
+        self.has_sort = is_classic(spark)
+
+    def run(self, partitions, listed):
+        """Runs all tasks."""
+        job = self.job
+        local, at_urls = job.files(), job.listed_files()
+        if not local and not at_urls:
+            return
+        if self.remote:
+            files = {}
+            for name, path in job.task_files():
+                with open(path, "rb") as file:
+                    files[name] = file.read()
+            self.bundle = self.spark.sparkContext.broadcast(_tasks.Bundle(self.remote.url, files))
+        cores = cores_of(self.spark)
+        size = {status.url: status.bytes for status in listed}
+        total = sum(os.path.getsize(path) for _, path, _ in local) + sum(size[url] for _, url in at_urls)
+        parts = -(-total // PARTITION_BYTES)
+        if partitions is None:
+            partitions = max(parts, cores)
+        parsed = []
+        if local:
+            tasks = min(len(local), max(parts, TASKS_PER_CORE * cores))
+            table = spread(self.spark, local, "file int, path string, name string", tasks)
+            parsed.append(self._map(table, _tasks.parse))
+        if at_urls:
+            parsed.append(self._map_contents({url: file for file, url in at_urls}, _tasks.parse_contents))
+        parsed = parsed[0].union(parsed[1]) if len(parsed) == 2 else parsed[0]
+        with self._persisted(parsed) as parsed:
+            for row in parsed.filter(f"kind = {REPORT}").select("payload").collect():
+                job.add_parsed(bytes(row.payload))
+            self._write(parsed.filter(f"kind = {EVENT}"), partitions)
+        rewrites = job.rewrites()
+        if rewrites:
+            files = {rewrite["path"]: rewrite for rewrite in rewrites}
+            rows = [(json.dumps(rewrite),) for rewrite in rewrites]
+            table = self._stored(
+                files, "payload string", rows, partitions, _tasks.rewrite, _tasks.rewrite_contents
+            )
+            self._collect(table, job.add_rewritten)
+
+    def _write(self, events, partitions):
+        """Removes duplicates, and writes events and sessions."""
+        job = self.job
         stored = job.stored_event_files()
         if stored:
-            paths = [(path,) for path in stored]
-            table = spread(spark, paths, "path string", min(len(paths), partitions))
-            events = events.union(table.mapInArrow(_tasks.stored(settings), SPARK_SCHEMA))
+            files, rows = {path: path for path in stored}, [(path,) for path in stored]
+            events = events.union(
+                self._stored(files, "path string", rows, partitions, _tasks.stored, _tasks.stored_contents)
+            )
         # Spark sorts on disk. Sail drops the order before `mapInArrow`, so the tasks sort in memory.
         unique = events.repartition(partitions, "key")
-        if has_sort:
+        if self.has_sort:
             unique = unique.sortWithinPartitions("key", "kind", "time", "file", "position")
-        unique = unique.mapInArrow(_tasks.dedupe(settings, has_sort), SPARK_SCHEMA)
+        unique = self._map(unique, _tasks.dedupe, self.has_sort)
         sessions = job.stored_session_files()
         if sessions:
-            rows = [(json.dumps(stored),) for stored in sessions]
-            table = spread(spark, rows, "payload string", min(len(rows), partitions))
-            unique = unique.union(table.mapInArrow(_tasks.stored_sessions(settings), SPARK_SCHEMA))
+            files = {path: (path, argument) for path, argument in sessions}
+            rows = [(json.dumps(argument),) for _, argument in sessions]
+            tasks = _tasks.stored_sessions, _tasks.stored_session_contents
+            unique = unique.union(self._stored(files, "payload string", rows, partitions, *tasks))
         by_session = unique.repartition(partitions, "key")
-        if has_sort:
+        if self.has_sort:
             by_session = by_session.sortWithinPartitions("key", "kind", "time", "id")
-        written = by_session.mapInArrow(_tasks.sessions(settings, has_sort), SPARK_SCHEMA)
-        for row in written.select("payload").collect():
-            job.add_written(bytes(row.payload))
-    finally:
-        if has_sort:
-            parsed.unpersist()
-    rewrites = job.rewrites()
-    if rewrites:
-        rows = [(json.dumps(rewrite),) for rewrite in rewrites]
-        table = spread(spark, rows, "payload string", min(len(rows), partitions))
-        rewritten = table.mapInArrow(_tasks.rewrite(settings), SPARK_SCHEMA)
-        for row in rewritten.select("payload").collect():
-            job.add_rewritten(bytes(row.payload))
+        self._collect(self._map(by_session, _tasks.sessions, self.has_sort), job.add_written)
+
+    def _map(self, table, task, *arguments):
+        return table.mapInArrow(task(self.settings, self.bundle, *arguments), SPARK_SCHEMA)
+
+    def _map_contents(self, files, task):
+        """Runs a task on the contents of files at URLs. `files` has a value for each URL."""
+        table = read_files(self.spark, list(files))
+        return self._map(table, task, self.spark.sparkContext.broadcast(files))
+
+    def _stored(self, files, schema, rows, partitions, task, task_of_contents):
+        """Runs a task on stored files: on `rows` if the store is mounted, or else on the contents of
+        the files. `files` has a value for each path in the store."""
+        if self.remote:
+            files = {self.remote.path_of(path): value for path, value in files.items()}
+            return self._map_contents(files, task_of_contents)
+        return self._map(spread(self.spark, rows, schema, min(len(rows), partitions)), task)
+
+    def _collect(self, table, add):
+        """Passes the reports of tasks to the job, and their files to the working copy."""
+        if not self.remote:
+            for row in table.select("payload").collect():
+                add(bytes(row.payload))
+            return
+        with self._persisted(table.select("kind", "position", "id", "payload")) as table:
+            table.count()
+            # A partition that is computed again has files of other names. The rows of a partition
+            # are fetched together, so its reports and files are those of one computation.
+            for row in table.toLocalIterator(prefetchPartitions=True):
+                if row.kind == FILE:
+                    self.remote.add_staged(row.id.decode(), row.position, row.payload)
+                else:
+                    add(bytes(row.payload))
+
+    @contextlib.contextmanager
+    def _persisted(self, table):
+        """Keeps the rows of a table on the disks of the executors, if possible."""
+        if not self.has_sort:
+            yield table
+            return
+        from pyspark import StorageLevel
+
+        table = table.persist(StorageLevel.DISK_ONLY)
+        try:
+            yield table
+        finally:
+            table.unpersist()

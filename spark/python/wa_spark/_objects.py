@@ -20,8 +20,9 @@ SCHEMA = pa.schema(
         ("payload", pa.binary()),
     ]
 )
-# The kinds of rows.
-STORED, EVENT, REPORT = 0, 1, 2
+# The kinds of rows. FILE is a part of a file that a task has written: `id` is its name, `position`
+# the offset, and `payload` the bytes.
+STORED, EVENT, REPORT, FILE = 0, 1, 2, 3
 
 # Sizes of the structs of the Arrow C data interface.
 _ARRAY_BYTES, _SCHEMA_BYTES = 80, 72
@@ -72,9 +73,12 @@ class Context(Object):
     def __init__(self, settings):
         super().__init__(_native.call(0, b"context", settings.encode(), 0, 0))
 
-    def parse(self, file, path, name):
-        """Returns a task that parses a file."""
-        return Object(self._call("parse", json.dumps([file, path, name]).encode()))
+    def parse(self, file, path, name, modified=None):
+        """Returns a task that parses a file.
+
+        If the path is a temporary copy, `modified` is the time of its original, in milliseconds.
+        """
+        return Object(self._call("parse", json.dumps([file, path, name, modified]).encode()))
 
     def stored(self, path):
         """Returns the rows of the events in a stored file."""
@@ -139,13 +143,49 @@ class Report(Object):
         return self._call("finish").decode()
 
 
+class FileRequests(Object):
+    """The requests of a job for files that its working copy does not contain."""
+
+    def __init__(self):
+        super().__init__(_native.call(0, b"file_requests", b"", 0, 0))
+
+    def next(self):
+        """Returns the path of a requested file; an empty text if there is no request for a while."""
+        return self._call("next").decode()
+
+    def finish(self, path, error=None):
+        """Reports that a file was downloaded, or why it was not."""
+        self._call("finish", json.dumps([path, error]).encode())
+
+    def close(self):
+        """Fails all requests from now on."""
+        self._call("close")
+
+
+def manifest_files(manifest):
+    """Returns the path and the size of each file that a manifest names, relative to the store.
+
+    Raises RuntimeError if the manifest is damaged, or names a file that cannot belong to it.
+    """
+    return [tuple(file) for file in json.loads(_native.call(0, b"manifest_files", manifest, 0, 0))]
+
+
+def log_names(names):
+    """Returns the names of files that are read as logs if they are in a folder."""
+    return json.loads(_native.call(0, b"log_names", json.dumps(names).encode(), 0, 0))
+
+
 class Job(Object):
     """A job: holds the lock of the store until it is finished or abandoned."""
 
-    def __init__(self, store, inputs, options, now, lock_timeout_seconds):
+    def __init__(self, store, inputs, options, now, lock_timeout_seconds, listed=(), requests=None):
+        """`listed` are the input files that only tasks can read, as `Status`. `requests` are the
+        requests for files, if `store` is a working copy."""
         arguments = {
             "store": store,
+            "requests": None if requests is None else requests._number,
             "inputs": inputs,
+            "listed": [{"name": file.url, "bytes": file.bytes, "modified": file.modified} for file in listed],
             "options": options,
             "now": now,
             "lock_timeout_seconds": lock_timeout_seconds,
@@ -160,6 +200,14 @@ class Job(Object):
         """Returns the index, the path and the name of each input file."""
         return json.loads(self._call("files"))
 
+    def listed_files(self):
+        """Returns the index and the name of each listed file that a task must read."""
+        return json.loads(self._call("listed_files"))
+
+    def task_files(self):
+        """Returns the files that a task needs to open the store: the name and the path of each."""
+        return json.loads(self._call("task_files"))
+
     def add_parsed(self, report):
         """Adds the report of a task that parsed a file."""
         self._call("add_parsed", report)
@@ -169,7 +217,8 @@ class Job(Object):
         return json.loads(self._call("stored_event_files"))
 
     def stored_session_files(self):
-        """Returns the stored files of sessions that new events can continue."""
+        """Returns the path of each stored file of sessions that new events can continue, with the
+        argument for `Context.stored_sessions`."""
         return json.loads(self._call("stored_session_files"))
 
     def add_written(self, report):

@@ -279,7 +279,7 @@ fn is_unread_log(path: &Path) -> bool {
 }
 
 /// Returns whether a file is named like a log. The name need not be UTF-8.
-fn is_log(path: &Path) -> bool {
+pub(crate) fn is_log(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.as_encoded_bytes().to_ascii_lowercase());
     name.is_some_and(|name| is_log_name(&name))
 }

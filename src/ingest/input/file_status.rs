@@ -53,6 +53,13 @@ impl FileStatus {
         Some(FileStatus { inode: 0, modified, changed: created })
     }
 
+    /// Returns the status of a file in a file system that only reports when it was modified, in
+    /// milliseconds since 1970; `None` if the time is out of range.
+    pub fn of_listed(modified_ms: i64) -> Option<FileStatus> {
+        let modified = modified_ms.checked_mul(1_000_000)?;
+        Some(FileStatus { inode: 0, modified, changed: modified })
+    }
+
     /// Returns whether every change after `now` results in a different status. If the file changed
     /// just before `now`, the next change can have the same time.
     pub fn is_settled(&self, now: Micros) -> bool {
