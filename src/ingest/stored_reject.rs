@@ -26,7 +26,7 @@ pub enum Unreadable {
     /// Its file is needed and no longer contains it.
     FileChanged,
     /// Its file is needed and cannot be read.
-    FileUnreadable,
+    ReadFailed,
     /// Its input is needed and was not a file.
     NotAFile,
     /// The map that read it is not built in, and its file cannot be read.

@@ -173,7 +173,7 @@ fn explanation(cause: Unreadable, file: &str, error: &str) -> String {
         Unreadable::FileChanged => {
             format!("{} no longer contains them, or the map divides it into other records", path())
         }
-        Unreadable::FileUnreadable => error.to_owned(),
+        Unreadable::ReadFailed => error.to_owned(),
         Unreadable::NotAFile => "it was not a file".to_owned(),
         Unreadable::UnknownMap => format!("the map {error} cannot be read"),
     }
@@ -191,7 +191,7 @@ fn unread_error(report: &RetryReport) -> Option<Error> {
         Unreadable::NoFile | Unreadable::FileChanged => {
             "put the original file back and retry, or ingest a copy of it: wa ingest FILE"
         }
-        Unreadable::FileUnreadable => "make the file readable and retry",
+        Unreadable::ReadFailed => "make the file readable and retry",
         Unreadable::NotAFile => "save the input to a file and ingest it: wa ingest FILE",
         Unreadable::UnknownMap => {
             let message = message.split(',').next().unwrap_or_default().to_owned();

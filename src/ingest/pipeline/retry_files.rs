@@ -84,7 +84,7 @@ impl Retry<'_> {
             Ok(metadata) if metadata.is_file() => None,
             Ok(_) => Some((Unreadable::NotAFile, None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some((Unreadable::NoFile, None)),
-            Err(error) => Some((Unreadable::FileUnreadable, Some(error.to_string()))),
+            Err(error) => Some((Unreadable::ReadFailed, Some(error.to_string()))),
         };
         if problem.is_some() {
             return Ok((selection, problem));
@@ -98,7 +98,7 @@ impl Retry<'_> {
         let mut reader = match opened {
             Ok(reader) => reader,
             Err(error) => {
-                return Ok((selection, Some((Unreadable::FileUnreadable, Some(error.to_string())))));
+                return Ok((selection, Some((Unreadable::ReadFailed, Some(error.to_string())))));
             }
         };
         self.run.progress.set_step(name);
@@ -124,7 +124,7 @@ impl Retry<'_> {
                 Ok(Some((raw, _))) => raw,
                 Ok(None) => break,
                 Err(error) => {
-                    problem = Some((Unreadable::FileUnreadable, Some(error.to_string())));
+                    problem = Some((Unreadable::ReadFailed, Some(error.to_string())));
                     break;
                 }
             };
