@@ -1,6 +1,6 @@
 """Measures how long mapped formats take per byte, compared with native lines.
 
-    python3 formats.py WA FOLDER [--events 200000] [--runs 3]
+    python3 formats.py WA FOLDER [--events 200000] [--runs 3] [--reader PROGRAM]
 
 Writes the events of the workload in the formats of PostHog, Segment, GA4 and nginx, and as CSV, and
 ingests each format into a new store. The table has the medians of the CPU time of all threads
@@ -10,6 +10,9 @@ and of the wall time, and the CPU time per byte compared with native lines. The 
 If the module `duckdb` is installed, DuckDB reads the CSV file too, in turn with `wa`: it counts the
 values of all columns, and stores the rows in a table in memory and in a file. Python's startup is
 not measured.
+
+`--reader` names the example program `read_events` of `wa`, which reads a file up to the rows of the
+events, without sessions and a store. The table then has its times for all formats, too.
 """
 
 import argparse
@@ -162,14 +165,22 @@ def write(folder, events):
     return files
 
 
-def measure(wa, folder, name, paths):
+def measure_ingest(wa, folder, name, paths):
     """Returns the CPU time and the wall time of an ingest into a new store, in seconds."""
     store = folder / "store"
     shutil.rmtree(store, ignore_errors=True)
-    arguments = ["--map", folder / "map.toml"] if name == "csv" else []
+    return measure([wa, "--store", store, "--quiet", "ingest", "--chatbot", "b", *map_of(folder, name), *paths])
+
+
+def map_of(folder, name):
+    """Returns the options for the map of a format."""
+    return ["--map", folder / "map.toml"] if name == "csv" else []
+
+
+def measure(command):
+    """Returns the CPU time and the wall time of a program, in seconds."""
     start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([wa, "--store", store, "--quiet", "ingest", "--chatbot", "b", *arguments, *paths],
-                   check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, wall
 
@@ -192,21 +203,26 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--reader", type=Path)
     options = parser.parse_args()
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     files = write(folder, options.events)
     duckdb = list(DUCKDB_STATEMENTS) if importlib.util.find_spec("duckdb") else []
-    times = {name: [] for name in [*files, *duckdb]}
+    readers = {f"read: {name}": name for name in files} if options.reader else {}
+    times = {name: [] for name in [*files, *readers, *duckdb]}
     # The programs alternate, so that slow phases of the machine affect all of them.
     for _ in range(options.runs):
         for name, paths in files.items():
-            times[name].append(measure(options.wa.resolve(), folder, name, paths))
+            times[name].append(measure_ingest(options.wa.resolve(), folder, name, paths))
+        for label, name in readers.items():
+            command = [options.reader.resolve(), *map_of(folder, name), *files[name]]
+            times[label].append(measure(command))
         for name in duckdb:
             times[name].append(measure_duckdb(folder, name, files["csv"][0]))
     shutil.rmtree(folder / "store", ignore_errors=True)
     size = {name: sum(path.stat().st_size for path in paths) / 1e6 for name, paths in files.items()}
-    size |= dict.fromkeys(duckdb, size["csv"])
+    size |= dict.fromkeys(duckdb, size["csv"]) | {label: size[name] for label, name in readers.items()}
     median = {name: [statistics.median(each) for each in zip(*runs)] for name, runs in times.items()}
     native = median["native"][0] / size["native"]
     print(f"{'':28} {'MB':>7} {'CPU s':>7} {'wall s':>7} {'per byte':>8}")

@@ -30,6 +30,10 @@ pub fn parse_scaled(number: &[u8], scale: i64) -> Option<ScaledInteger> {
         Some((b'-', rest)) => (true, rest),
         _ => (false, number),
     };
+    if let Some((magnitude, remainder, divisor)) = parse_short(number, scale) {
+        let (rounds_up, exact) = (remainder >= divisor.div_ceil(2), remainder == 0);
+        return Some(ScaledInteger { negative, magnitude, rounds_up, exact });
+    }
     let at = number.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(number.len());
     let (mantissa, exponent) = number.split_at_checked(at)?;
     let point = mantissa.iter().position(|b| *b == b'.').unwrap_or(mantissa.len());
@@ -53,6 +57,42 @@ pub fn parse_scaled(number: &[u8], scale: i64) -> Option<ScaledInteger> {
         count += 1;
     }
     Some(result)
+}
+
+/// The length of the longest number that [`parse_short`] parses, in bytes. Its digits fit 64 bits.
+const SHORT: usize = 19;
+
+/// Powers of ten.
+const POWERS: [u64; SHORT + 1] = {
+    let (mut powers, mut at) = ([1; SHORT + 1], 1);
+    while at <= SHORT {
+        powers[at] = 10 * powers[at - 1];
+        at += 1;
+    }
+    powers
+};
+
+/// Parses a short number without sign and exponent, as nearly all numbers are. Returns the
+/// magnitude, and the remainder and the divisor of the fraction; `None` for other numbers.
+#[inline]
+fn parse_short(number: &[u8], scale: i64) -> Option<(u64, u64, u64)> {
+    if number.len() > SHORT {
+        return None;
+    }
+    let (mut digits, mut fraction) = (0, None);
+    for (at, byte) in number.iter().enumerate() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => digits = digits * 10 + u64::from(digit),
+            _ if *byte == b'.' => fraction = Some(number.len() - at - 1),
+            _ => return None,
+        }
+    }
+    let shift = scale - fraction.unwrap_or(0) as i64;
+    let power = *POWERS.get(usize::try_from(shift.unsigned_abs()).ok()?)?;
+    if shift >= 0 {
+        return Some((digits.checked_mul(power)?, 0, 1));
+    }
+    Some((digits / power, digits % power, power))
 }
 
 /// Parses `e±digits`, saturating at 2^40, which is larger than the number of digits in any line.
@@ -142,6 +182,8 @@ mod tests {
         assert_eq!(parts("0.05"), Some((0, false, false)));
         assert_eq!(parts("5e-1"), Some((0, true, false)));
         assert_eq!(parts("5e-2"), Some((0, false, false)));
+        assert_eq!(parts("0.4999999999999999"), Some((0, false, false)));
+        assert_eq!(parts("0.5000000000000000"), Some((0, true, false)));
     }
 
     proptest::proptest! {
@@ -150,6 +192,14 @@ mod tests {
             assert_eq!(truncated(&n.to_string(), 0), Some(n));
             assert_eq!(truncated(&format!("{n}e-3"), 3), Some(n));
             assert_eq!(truncated(&format!("{n}000e-3"), 0), Some(n));
+        }
+
+        #[test]
+        fn short_numbers_agree_with_others(digits in "(0|[1-9][0-9]{0,12})(\\.[0-9]{1,12})?", scale in -3i64..8) {
+            // A number with an exponent takes the general way.
+            let general = parse_scaled(format!("{digits}e0").as_bytes(), scale);
+            assert_eq!(parse_scaled(digits.as_bytes(), scale), general);
+            assert_eq!(parse_scaled(format!("-{digits}").as_bytes(), scale).map(|n| n.magnitude), general.map(|n| n.magnitude));
         }
     }
 }

@@ -26,9 +26,11 @@ pub fn parse_input(
     let (format, _) = detect_format(&mut blocks, &candidates, map)?;
     let map = format.map.clone();
     let mut reader = RecordReader::new(blocks, format, &candidates, None);
-    let mut parser = Parser::default();
-    while let Some((raw, _)) = reader.next_block(Vec::new())? {
-        each(parser.parse(raw, options, enricher).0);
+    let (mut parser, mut buffer) = (Parser::default(), Vec::new());
+    while let Some((raw, _)) = reader.next_block(buffer)? {
+        let (parsed, lines) = parser.parse(raw, options, enricher);
+        each(parsed);
+        buffer = lines;
     }
     Ok(map)
 }

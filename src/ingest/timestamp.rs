@@ -71,14 +71,15 @@ pub fn from_number(number: &[u8]) -> Option<Micros> {
     if number.len() > LIMIT {
         return None;
     }
-    if let Some(micros) = parse_scaled(number, 6).filter(|w| w.magnitude < SECONDS_BELOW * 1_000_000) {
-        return micros.truncated();
+    let integer = parse_scaled(number, 0)?;
+    if integer.magnitude < SECONDS_BELOW {
+        return parse_scaled(number, 6)?.truncated();
     }
-    if let Some(micros) = parse_scaled(number, 3).filter(|w| w.magnitude < MILLIS_BELOW * 1_000) {
-        return micros.truncated();
+    if integer.magnitude < MILLIS_BELOW {
+        return parse_scaled(number, 3)?.truncated();
     }
     // The smallest number is reserved for `NO_TIME`.
-    parse_scaled(number, 0)?.truncated().filter(|micros| *micros != i64::MIN)
+    integer.truncated().filter(|micros| *micros != i64::MIN)
 }
 
 /// Combines digits into numbers of two digits each.

@@ -18,7 +18,7 @@ impl KeyTag {
     /// The tag of keys with escapes and of the empty key, which are compared as strings.
     pub(super) const UNKNOWN: KeyTag = KeyTag(0);
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(key: &[u8]) -> KeyTag {
         let (Some(first), Some(middle), Some(last)) = (key.first(), key.get(key.len() / 2), key.last())
         else {
@@ -28,7 +28,7 @@ impl KeyTag {
     }
 
     /// Returns the tag of a key in a text.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(key: Value, text: &[u8]) -> KeyTag {
         let Span { start, len } = key.inner();
         match text.get(start as usize..(start + len) as usize) {

@@ -13,19 +13,19 @@
 pub mod compact;
 pub mod escapes;
 mod key;
+mod key_table;
 pub mod lenient;
 mod scan;
 mod span;
 mod structural_scan;
 mod text_buffer;
 mod tree;
-mod tree_index;
 
 pub use escapes::unescape;
 pub use key::Key;
+pub use key_table::KeyTable;
 pub use scan::{ESCAPED, Kind, LONE_SURROGATE, Member, Scanner, UNQUOTED, Value};
 pub use span::Span;
 pub use structural_scan::{ByteClass, StructuralBits};
 pub use text_buffer::TextBuffer;
 pub use tree::{NodeId, RowKey, Tree, TreeError};
-pub use tree_index::ObjectIndexes;

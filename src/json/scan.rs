@@ -128,8 +128,13 @@ impl<'a> Scanner<'a> {
 
     /// Returns the first position at or after `pos` that is not white space. A line feed is not
     /// skipped.
-    #[inline]
-    pub fn skip_space(&self, mut pos: usize) -> usize {
+    #[inline(always)]
+    pub fn skip_space(&self, pos: usize) -> usize {
+        // Most logs have no white space between tokens.
+        if self.at(pos) > b' ' { pos } else { self.skip_spaces(pos) }
+    }
+
+    fn skip_spaces(&self, mut pos: usize) -> usize {
         while matches!(self.at(pos), b' ' | b'\t' | b'\r') {
             pos += 1;
         }

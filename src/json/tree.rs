@@ -4,6 +4,7 @@
 //! values of several texts, because JSON inside a string is added to the same tree.
 
 use super::key::{Key, KeyTag};
+use super::key_table::KeyTable;
 use super::scan::{ESCAPED, Kind, Scanner, Value};
 use super::text_buffer::TextBuffer;
 
@@ -57,17 +58,17 @@ pub enum TreeError {
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: Vec<Node>,
-    /// The open containers while a value is added.
-    open: Vec<OpenContainer>,
+    /// The containers around the innermost one while a value is added.
+    open: Vec<OuterContainer>,
 }
 
-/// A container whose end was not read yet.
+/// The state of a container while a value inside it is read.
 #[derive(Clone, Copy, Debug)]
-struct OpenContainer {
-    node: NodeId,
-    kind: Kind,
-    /// The flags of the values before it in the container around it.
-    outer_flags: u32,
+struct OuterContainer {
+    /// The container; `None` for the text itself.
+    container: Option<(NodeId, Kind)>,
+    /// The flags of the values so far in it.
+    flags: u32,
 }
 
 impl Tree {
@@ -104,8 +105,8 @@ impl Tree {
     ) -> Result<usize, TreeError> {
         let root = self.nodes.len();
         let (mut key, mut tag) = (NO_KEY, KeyTag::UNKNOWN);
-        // The flags of the values so far in the innermost container.
-        let mut flags = 0;
+        // The innermost open container, and the flags of the values so far in it.
+        let (mut inner, mut flags): (Option<(NodeId, Kind)>, u32) = (None, 0);
         'values: loop {
             if self.nodes.len() - root >= MAX_NODES {
                 return Err(TreeError::TooLarge);
@@ -115,8 +116,8 @@ impl Tree {
                     let (kind, close) = if open == b'{' { (Kind::Object, b'}') } else { (Kind::Array, b']') };
                     let node = self.push(key, tag, Value::new(base + pos, base + pos + 1, kind, 0));
                     pos = scanner.skip_space(pos + 1);
-                    self.open.push(OpenContainer { node, kind, outer_flags: flags });
-                    flags = 0;
+                    self.open.push(OuterContainer { container: inner, flags });
+                    (inner, flags) = (Some((node, kind)), 0);
                     if scanner.at(pos) != close {
                         (key, tag, pos) = member_key(scanner, pos, base, kind)?;
                         flags |= key.flags();
@@ -131,9 +132,7 @@ impl Tree {
                 }
             }
             loop {
-                let Some(&OpenContainer { node, kind, outer_flags }) = self.open.last() else {
-                    return Ok(pos);
-                };
+                let Some((node, kind)) = inner else { return Ok(pos) };
                 pos = scanner.skip_space(pos);
                 match (scanner.at(pos), kind) {
                     (b',', _) => {
@@ -145,8 +144,8 @@ impl Tree {
                     (b'}', Kind::Object) | (b']', Kind::Array) => {
                         pos += 1;
                         self.close(node, base + pos, flags);
-                        self.open.pop();
-                        flags |= outer_flags;
+                        let Some(outer) = self.open.pop() else { return Ok(pos) };
+                        (inner, flags) = (outer.container, flags | outer.flags);
                     }
                     _ => return Err(TreeError::Invalid),
                 }
@@ -169,18 +168,24 @@ impl Tree {
         }
     }
 
-    /// Adds an object that represents the fields of a row and has no JSON text. Each member is a
-    /// key and a value with their spans.
-    pub fn add_row(&mut self, members: impl IntoIterator<Item = (RowKey, Value)>) -> NodeId {
-        let row = self.push(NO_KEY, KeyTag::UNKNOWN, Value::new(0, 0, Kind::Object, 0));
-        for (RowKey { key, tag }, value) in members {
-            self.push(key, tag, value);
-        }
+    /// Adds an object that represents a row and has no JSON text. Its fields are added next, and
+    /// [`Tree::end_row`] ends it.
+    pub fn begin_row(&mut self) -> NodeId {
+        self.push(NO_KEY, KeyTag::UNKNOWN, Value::new(0, 0, Kind::Object, 0))
+    }
+
+    /// Adds a field of a row, a key and a value with their spans.
+    #[inline]
+    pub fn add_field(&mut self, key: RowKey, value: Value) -> NodeId {
+        self.push(key.key, key.tag, value)
+    }
+
+    /// Ends a row after its last field.
+    pub fn end_row(&mut self, row: NodeId) {
         let next = self.nodes.len() as NodeId;
         if let Some(node) = self.nodes.get_mut(row as usize) {
             node.next = next;
         }
-        row
     }
 
     /// Returns a value; null if it is not in the tree.
@@ -207,12 +212,6 @@ impl Tree {
         })
     }
 
-    /// Returns the tag of the key of a member.
-    #[inline]
-    pub(super) fn tag(&self, node: NodeId) -> KeyTag {
-        self.nodes.get(node as usize).map_or(KeyTag::UNKNOWN, |entry| entry.tag)
-    }
-
     /// Returns whether an object or array is empty.
     pub fn is_empty(&self, node: NodeId) -> bool {
         self.next(node) == node + 1
@@ -237,6 +236,27 @@ impl Tree {
             child = entry.next.max(child + 1);
         }
         found
+    }
+
+    /// Calls `found` with each member of an object whose key is in a table: the index of the key,
+    /// and the member. Members are in order, so for a repeated key the last call counts.
+    #[inline]
+    pub fn members_in(
+        &self,
+        buffer: &TextBuffer<'_>,
+        object: NodeId,
+        keys: &KeyTable,
+        mut found: impl FnMut(usize, NodeId),
+    ) {
+        let end = self.next(object);
+        let mut child = object + 1;
+        while child < end {
+            let Some(entry) = self.nodes.get(child as usize) else { return };
+            if let Some(key) = keys.find(buffer, entry.key, entry.tag) {
+                found(key, child);
+            }
+            child = entry.next.max(child + 1);
+        }
     }
 }
 

@@ -81,6 +81,30 @@ impl Expression {
     }
 }
 
+impl Expression {
+    /// Calls `each` with all pointers of the expression.
+    pub fn for_each_pointer(&mut self, each: &mut dyn FnMut(&mut Pointer)) {
+        match self {
+            Expression::Place(place) => each(&mut place.pointer),
+            Expression::Constant(_) => {}
+            Expression::Template(parts) => {
+                for part in parts {
+                    if let Part::Place(place) = part {
+                        each(&mut place.pointer);
+                    }
+                }
+            }
+            Expression::First(expressions) => {
+                expressions.iter_mut().for_each(|expression| expression.for_each_pointer(each));
+            }
+            Expression::If { conditions, value } => {
+                conditions.iter_mut().flatten().for_each(|condition| each(&mut condition.pointer));
+                value.for_each_pointer(each);
+            }
+        }
+    }
+}
+
 impl FilteredPlace {
     /// Parses a pointer and its filters.
     ///

@@ -11,6 +11,7 @@ use super::local_time::is_pattern;
 use super::names::Names;
 use super::nulls::Nulls;
 use super::pointer::Pointer;
+use super::pointer_tree::{PointerTree, PointerTreeBuilder};
 use super::toml_file::{Entry, TomlFile};
 use super::unwrap::{Join, JoinEnd, Place};
 use super::{Defaults, EventMap, Map, MapKind, Reader};
@@ -164,8 +165,9 @@ fn finish(file: TomlFile<'_>, mut map: Map, draft: Draft) -> Result<Map> {
             ));
         }
         (Some(events), None) => {
-            map.kind =
-                MapKind::Events(EventMap { properties: draft.properties, names: draft.names, ..events });
+            let mut events = EventMap { properties: draft.properties, names: draft.names, ..events };
+            events.pointers = pointers(&mut map, &mut events);
+            map.kind = MapKind::Events(events);
         }
         (None, defaults) => {
             if let Some((key, at)) = draft.event_map_key {
@@ -188,6 +190,19 @@ fn finish(file: TomlFile<'_>, mut map: Map, draft: Draft) -> Result<Map> {
         }
     }
     Ok(map)
+}
+
+/// Arranges the pointers that are evaluated for each event.
+fn pointers(map: &mut Map, events: &mut EventMap) -> PointerTree {
+    let mut builder = PointerTreeBuilder::default();
+    let columns = events.columns.iter_mut().map(|(_, expression)| expression);
+    let properties = events.properties.iter_mut().map(|(_, expression)| expression);
+    columns.chain(properties).for_each(|each| each.for_each_pointer(&mut |pointer| builder.add(pointer)));
+    // The conditions concern the record, which is the event only if nothing is unwrapped.
+    if map.unwrap.is_empty() {
+        map.ignore.iter_mut().flatten().for_each(|condition| builder.add(&mut condition.pointer));
+    }
+    builder.finish()
 }
 
 fn readers(file: TomlFile<'_>, entry: Entry<'_>) -> Result<Vec<Reader>> {
@@ -283,7 +298,7 @@ fn events(file: TomlFile<'_>, entry: Entry<'_>) -> Result<EventMap> {
     if !columns.iter().any(|(field, _)| *field == Field::EventName) {
         return Err(file.error(entry.at, "[event] has no 'event_name'"));
     }
-    Ok(EventMap { columns, properties: Vec::new(), names: Names::default() })
+    Ok(EventMap { columns, ..EventMap::default() })
 }
 
 fn defaults(file: TomlFile<'_>, entry: Entry<'_>) -> Result<Defaults> {

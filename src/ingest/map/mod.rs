@@ -4,7 +4,8 @@
 //!
 //! - [`language`] reads and validates a map. Its parts are compiled once: [`pointer`],
 //!   [`expression`], [`condition`], [`filter`] and [`names`].
-//! - [`record`] evaluates expressions on a record; [`nulls`] lists the strings that are null.
+//! - [`record`] evaluates expressions on a record, whose pointers [`pointer_tree`] resolves in one
+//!   pass; [`nulls`] lists the strings that are null.
 //! - [`unwrap`] finds the values inside a record.
 //! - [`local_time`] reads the times of maps.
 //! - [`presets`] contains the built-in maps; [`detect`] decides which map reads a file.
@@ -22,6 +23,7 @@ pub(crate) mod local_time;
 pub(crate) mod names;
 pub(crate) mod nulls;
 pub(crate) mod pointer;
+pub(crate) mod pointer_tree;
 pub(crate) mod presets;
 pub(crate) mod record;
 pub(crate) mod row;
@@ -34,6 +36,7 @@ use condition::{Alternatives, Condition};
 use expression::Expression;
 use names::Names;
 use nulls::Nulls;
+use pointer_tree::PointerTree;
 use regex::Regex;
 use unwrap::{Join, Place};
 
@@ -117,7 +120,7 @@ pub enum MapKind {
 }
 
 /// The columns of the events of a map.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct EventMap {
     /// The columns, in the order of the fields. `event_name` is among them.
     pub columns: Vec<(Field, Expression)>,
@@ -125,6 +128,8 @@ pub struct EventMap {
     pub properties: Vec<(String, Expression)>,
     /// The names of events.
     pub names: Names,
+    /// The pointers of these expressions.
+    pub pointers: PointerTree,
 }
 
 /// The values that a wrapping adds to the events inside it.
@@ -145,6 +150,15 @@ impl Map {
     /// Returns the number of conditions by which the map is detected. A pattern counts as one.
     pub fn conditions(&self) -> usize {
         self.detect.len() + usize::from(self.pattern.is_some())
+    }
+
+    /// Returns the pointers of the expressions of events; none for a wrapping.
+    pub fn pointers(&self) -> &PointerTree {
+        static NONE: PointerTree = PointerTree::NONE;
+        match &self.kind {
+            MapKind::Events(events) => &events.pointers,
+            MapKind::Wrapping(_) => &NONE,
+        }
     }
 
     /// Returns whether a line of text matches the pattern.

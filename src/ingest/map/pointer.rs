@@ -1,5 +1,6 @@
 //! JSON Pointers (RFC 6901), extended by further steps.
 
+use super::pointer_tree::Branch;
 use crate::json::Key;
 
 /// A pointer to a value in a record.
@@ -9,6 +10,8 @@ pub struct Pointer {
     pub up: usize,
     /// The steps.
     pub steps: Vec<Step>,
+    /// Its place in the tree of the map's pointers, if it is in the tree.
+    pub(super) branch: Option<Branch>,
 }
 
 /// A step of a pointer.
@@ -48,13 +51,13 @@ impl Pointer {
         let rest = text.trim_start_matches('^');
         let up = text.len() - rest.len();
         if rest.is_empty() {
-            return Ok(Pointer { up, steps: Vec::new() });
+            return Ok(Pointer { up, steps: Vec::new(), branch: None });
         }
         let Some(rest) = rest.strip_prefix('/') else {
             return Err(format!("'{text}' is not a pointer: it must begin with '/'"));
         };
         let steps = rest.split('/').map(|step| Step::parse(step, text)).collect::<Result<_, _>>()?;
-        Ok(Pointer { up, steps })
+        Ok(Pointer { up, steps, branch: None })
     }
 }
 
@@ -103,7 +106,7 @@ mod tests {
         let find = ListStep::Find { key: Key::new("key"), value: "x=y".into() };
         let nothing = ListStep::Nothing;
         assert_eq!(lists, [&nothing, &nothing, &find, &ListStep::Any, &ListStep::Index(7), &nothing]);
-        assert_eq!(Pointer::parse("").unwrap(), Pointer { up: 0, steps: Vec::new() });
+        assert_eq!(Pointer::parse("").unwrap(), Pointer { up: 0, steps: Vec::new(), branch: None });
         assert_eq!(Pointer::parse("/").unwrap().steps.len(), 1);
     }
 

@@ -7,8 +7,9 @@ use super::expression::{Expression, FilteredPlace, Part};
 use super::filter;
 use super::nulls::Nulls;
 use super::pointer::{ListStep, Pointer, Step};
+use super::pointer_tree::{PointerTree, Reached};
 use crate::json::{
-    ESCAPED, Key, Kind, NodeId, ObjectIndexes, Scanner, Span, TextBuffer, Tree, compact, escapes, unescape,
+    ESCAPED, Kind, NodeId, Scanner, Span, TextBuffer, Tree, UNQUOTED, compact, escapes, unescape,
 };
 
 /// The value of an expression.
@@ -31,7 +32,8 @@ pub struct Values {
     texts: Vec<(NodeId, Option<NodeId>)>,
     /// The spans of the values outside the element that expressions have used.
     pub outside: Vec<Span>,
-    indexes: ObjectIndexes,
+    /// The nodes that the pointers of the map reach.
+    pub(super) reached: Reached,
     /// Buffer for the text of a template.
     template: String,
 }
@@ -42,7 +44,7 @@ impl Values {
         self.tree.clear();
         self.texts.clear();
         self.outside.clear();
-        self.indexes.clear();
+        self.reached.clear();
     }
 }
 
@@ -59,6 +61,12 @@ pub struct Record<'r, 'b> {
 }
 
 impl Record<'_, '_> {
+    /// Resolves the pointers of a map in the levels of the record, so that expressions are
+    /// evaluated faster.
+    pub fn resolve(&mut self, pointers: &PointerTree) {
+        pointers.resolve(&self.values.tree, self.buffer, self.levels, &mut self.values.reached);
+    }
+
     /// Evaluates an expression.
     #[inline]
     pub fn evaluate(&mut self, expression: &Expression) -> Found {
@@ -153,8 +161,8 @@ impl Record<'_, '_> {
     #[inline]
     pub fn find(&mut self, pointer: &Pointer) -> Option<NodeId> {
         let level = self.levels.len().checked_sub(1 + pointer.up)?;
-        let start = self.levels.get(level).copied()?;
-        self.walk(start, &pointer.steps)
+        let (node, depth) = self.values.reached.get(pointer, *self.levels.get(level)?)?;
+        self.walk(node, pointer.steps.get(depth..)?)
     }
 
     /// Follows the steps of a pointer from a node; `None` if there is no value.
@@ -169,7 +177,7 @@ impl Record<'_, '_> {
     #[inline]
     fn step(&mut self, node: NodeId, step: &Step) -> Option<NodeId> {
         match self.values.tree.value(node).kind() {
-            Kind::Object => match self.member(node, &step.key) {
+            Kind::Object => match self.values.tree.member(self.buffer, node, &step.key) {
                 None if step.in_list == ListStep::Any => self.first_not_null(node),
                 member => member,
             },
@@ -191,13 +199,6 @@ impl Record<'_, '_> {
             }
             Kind::Null | Kind::Bool | Kind::Number => None,
         }
-    }
-
-    /// Returns the member of an object with a key; for a repeated key, the last one.
-    #[inline]
-    pub fn member(&mut self, object: NodeId, key: &Key) -> Option<NodeId> {
-        let Values { tree, indexes, .. } = &mut *self.values;
-        indexes.member(tree, self.buffer, object, key)
     }
 
     fn first_not_null(&self, node: NodeId) -> Option<NodeId> {
@@ -274,6 +275,8 @@ impl Record<'_, '_> {
         match value.kind() {
             Kind::Null => true,
             Kind::Object | Kind::Array => self.values.tree.is_empty(node),
+            // The null fields of a row were omitted.
+            Kind::String if value.has(UNQUOTED) => false,
             Kind::String if !value.has(ESCAPED) => {
                 self.buffer.get(value.inner()).is_none_or(|text| self.nulls.contains(text))
             }

@@ -1,13 +1,16 @@
 //! Rows as records: the fields of CSV and TSV, and the groups of a text line.
 
+use super::Map;
 use super::nulls::Nulls;
+use super::pointer_tree::{Branch, PointerTree};
 use super::record::Values;
 use crate::json::{ESCAPED, Kind, NodeId, RowKey, Span, TextBuffer, UNQUOTED, Value};
 
 /// The names of the fields of rows, as keys in a buffer.
 #[derive(Debug, Default)]
 pub struct RowKeys {
-    keys: Vec<RowKey>,
+    /// The keys, each with the branch of the map's pointers to its field, if there are any.
+    keys: Vec<(RowKey, Option<Branch>)>,
 }
 
 /// A field of a row.
@@ -22,9 +25,13 @@ pub enum RowField<'f> {
 }
 
 impl RowKeys {
-    /// Adds the names to the buffer.
-    pub fn new<'n>(names: impl IntoIterator<Item = &'n str>, buffer: &mut TextBuffer<'_>) -> RowKeys {
-        let key = |name: &'n str| RowKey::new(push_string(buffer, name), name);
+    /// Adds the names to the buffer. `pointers` are those of the map.
+    pub fn new<'n>(
+        names: impl IntoIterator<Item = &'n str>,
+        pointers: &PointerTree,
+        buffer: &mut TextBuffer<'_>,
+    ) -> RowKeys {
+        let key = |name: &'n str| (RowKey::new(push_string(buffer, name), name), pointers.field(name));
         RowKeys { keys: names.into_iter().map(key).collect() }
     }
 
@@ -33,23 +40,31 @@ impl RowKeys {
         self.keys.len()
     }
 
-    /// Adds a row to the values, as an object of strings. Null fields are omitted.
+    /// Adds a row to the values, as an object of strings, and resolves the pointers. Null fields
+    /// are omitted.
     pub fn add<'f>(
         &self,
         fields: impl IntoIterator<Item = RowField<'f>>,
-        nulls: &Nulls,
+        map: &Map,
         buffer: &mut TextBuffer<'_>,
         values: &mut Values,
     ) -> NodeId {
-        let fields = self.keys.iter().zip(fields).filter_map(|(key, field)| {
+        let (tree, nulls) = (&mut values.tree, &map.nulls);
+        let row = tree.begin_row();
+        let mut reached = values.reached.begin_row(map.pointers(), row);
+        for ((key, branch), field) in self.keys.iter().zip(fields) {
             let value = match field {
-                RowField::Span(span) => span_value(span, nulls, buffer)?,
-                RowField::Text(text) if !nulls.contains(text) => push_string(buffer, text),
-                RowField::Text(_) | RowField::Missing => return None,
+                RowField::Span(span) => span_value(span, nulls, buffer),
+                RowField::Text(text) if !nulls.contains(text) => Some(push_string(buffer, text)),
+                RowField::Text(_) | RowField::Missing => None,
             };
-            Some((*key, value))
-        });
-        values.tree.add_row(fields)
+            if let Some(value) = value {
+                reached.set(*branch, tree.add_field(*key, value));
+            }
+        }
+        reached.end();
+        tree.end_row(row);
+        row
     }
 }
 
@@ -112,11 +127,12 @@ mod tests {
         let text = "7,plain,x\ty,-,\"last";
         let (mut buffer, mut values) = (TextBuffer::new(text), Values::default());
         let names = ["first", "plain", "a\"b", "none", "last", "text", "missing"];
-        let keys = RowKeys::new(names, &mut buffer);
+        let map = Map::parse("x.toml", "[event]\nevent_name = \"/plain\"").unwrap();
+        let keys = RowKeys::new(names, map.pointers(), &mut buffer);
         let span = |start: u32, len: u32| RowField::Span(Span { start, len });
         let fields = [span(0, 1), span(2, 5), span(8, 3), span(12, 1), span(14, 5)];
         let fields = fields.into_iter().chain([RowField::Text("\n\"z\\"), RowField::Missing]);
-        let row = keys.add(fields, &Nulls::default(), &mut buffer, &mut values);
+        let row = keys.add(fields, &map, &mut buffer, &mut values);
         let members: Vec<String> = values
             .tree
             .children(row)

@@ -101,8 +101,9 @@ impl RowBuilder<'_> {
                     None => self.pending.push(Warning::EnvelopeFieldsLeftOut),
                 }
             }
+            // The object was just written, so a lookup by its span would find nothing.
             let span = self.write_extra(&mut members);
-            row.set(TextField::Extra, self.intern(span));
+            row.set(TextField::Extra, self.interner.intern_optional(self.buffer.get(span)));
         }
         self.members = members;
     }

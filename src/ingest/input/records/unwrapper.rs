@@ -153,11 +153,11 @@ impl Unwrapper {
         let pattern = map.pattern.as_ref()?;
         let captures = pattern.captures(text)?;
         let names: Vec<&str> = pattern.capture_names().flatten().collect();
-        let keys = RowKeys::new(names.iter().copied(), buffer);
+        let keys = RowKeys::new(names.iter().copied(), map.pointers(), buffer);
         let group = |name: &&str| {
             captures.name(name).map_or(RowField::Missing, |group| RowField::Text(group.as_str()))
         };
-        Some(keys.add(names.iter().map(group), &map.nulls, buffer, &mut self.values))
+        Some(keys.add(names.iter().map(group), map, buffer, &mut self.values))
     }
 
     /// Removes the wrapping of a value.

@@ -47,6 +47,8 @@ impl BlockLines<'_, '_> {
     ) -> Result<bool, Rejection> {
         let Some(&element) = levels.last() else { return Ok(false) };
         let mut wrong = 0;
+        let (buffer, values) = (&mut self.rows.buffer, &mut self.record.values);
+        Record { buffer, values, nulls: &map.nulls, levels }.resolve(&events.pointers);
         self.rows.known_times.clear();
         let mut consumed = std::mem::take(&mut self.record.consumed);
         consumed.clear();
@@ -111,7 +113,7 @@ impl BlockLines<'_, '_> {
         }
         self.rows.known_property = None;
         if let (Some(key), Some(node)) = (property, properties) {
-            self.look_up_property(map, node, key);
+            self.look_up_property(node, key);
         }
         if !events.properties.is_empty() {
             self.set_properties(map, &events.properties, levels);
@@ -148,15 +150,14 @@ impl BlockLines<'_, '_> {
         Ok(true)
     }
 
-    /// Looks up the property that sessions read. The members of the object have an index, so they
+    /// Looks up the property that sessions read. The members of the object are in the tree, so they
     /// need not be scanned again.
-    fn look_up_property(&mut self, map: &Map, node: NodeId, key: &str) {
+    fn look_up_property(&mut self, node: NodeId, key: &str) {
         static KEYS: LazyLock<[Key; 2]> = LazyLock::new(|| SESSION_PROPERTIES.map(Key::new));
         let Some(key) = KEYS.iter().find(|each| ***each == *key) else { return };
-        let (buffer, values) = (&mut self.rows.buffer, &mut self.record.values);
-        let mut record = Record { buffer, values, nulls: &map.nulls, levels: &[] };
-        let found = record.member(node, key).map(|member| record.values.tree.value(member));
-        self.rows.known_property = Some((self.record.values.tree.value(node), found));
+        let tree = &self.record.values.tree;
+        let found = tree.member(&self.rows.buffer, node, key).map(|member| tree.value(member));
+        self.rows.known_property = Some((tree.value(node), found));
     }
 
     /// Returns the hash of an element and of the values that were read from outside it.

@@ -66,7 +66,11 @@ impl BlockLines<'_, '_> {
         match (layout, map) {
             (Layout::Prepared(records), map) => self.run_prepared(&records, map.as_deref()),
             (Layout::JsonLines, Some(map)) => self.run_lines(&map, Self::json_line),
-            (Layout::Text, Some(map)) => self.run_text(&map),
+            (Layout::Text, Some(map)) => {
+                if let Some(pattern) = &map.pattern {
+                    self.run_text(&map, pattern);
+                }
+            }
             (Layout::Rows(reader, columns), Some(map)) => self.run_rows(&map, reader, columns),
             (_, None) => {}
         }
@@ -143,6 +147,9 @@ impl BlockLines<'_, '_> {
             nulls: &map.nulls,
             levels: &[root],
         };
+        if map.unwrap.is_empty() {
+            record.resolve(&events.pointers);
+        }
         if map.ignore.iter().any(|all| all.iter().all(|condition| record.holds(condition))) {
             return self.ignore();
         }

@@ -4,16 +4,17 @@ use super::super::block_parser::BlockLines;
 use super::super::line_fields::LineFields;
 use super::super::rejected::RejectReason;
 use super::RecordPlace;
+use super::rows::Groups;
 use crate::ingest::input::blocks::LINE_LIMIT;
 use crate::ingest::input::records::Prepared;
 use crate::ingest::map::Map;
-use crate::ingest::map::row::RowKeys;
 use crate::json::Span;
 
 impl BlockLines<'_, '_> {
     /// Parses the records of a block. `map` reads the records for which no map is set.
     pub(super) fn run_prepared(&mut self, records: &[Prepared], map: Option<&Map>) {
         let file_map = self.record.map.clone();
+        let mut groups: Option<(&Map, Groups<'_>)> = None;
         for record in records {
             let start = record.start as usize;
             let place = RecordPlace::new(record.line, start, start + record.len as usize);
@@ -24,13 +25,17 @@ impl BlockLines<'_, '_> {
             self.record.map.clone_from(if record.map.is_some() { &record.map } else { &file_map });
             match record.map.as_deref().or(map) {
                 None => self.native_record(place),
-                Some(map) if map.pattern.is_some() && !self.is_json(place) => {
-                    let names: Vec<&str> =
-                        map.pattern.iter().flat_map(|p| p.capture_names()).flatten().collect();
-                    let keys = RowKeys::new(names.iter().copied(), &mut self.rows.buffer);
-                    self.text_line(map, &keys, &names, place);
-                }
-                Some(map) => self.json_line(map, place),
+                Some(map) => match &map.pattern {
+                    Some(pattern) if !self.is_json(place) => {
+                        // Most records of a block have the same map.
+                        let of_map = groups.take().filter(|(of, _)| std::ptr::eq(*of, map));
+                        let (_, of_map) = groups.insert(
+                            of_map.unwrap_or_else(|| (map, Groups::new(map, pattern, &mut self.rows.buffer))),
+                        );
+                        self.text_line(map, of_map, place);
+                    }
+                    _ => self.json_line(map, place),
+                },
             }
             self.emit_if_full();
         }

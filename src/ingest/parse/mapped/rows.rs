@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use regex::{CaptureLocations, Regex};
+
 use super::super::block_parser::{BlockLines, without_line_end};
 use super::super::rejected::{RejectReason, RejectedLine};
 use super::RecordPlace;
 use super::csv_row::CsvRow;
 use crate::ingest::map::row::{RowField, RowKeys};
 use crate::ingest::map::{Map, Reader};
-use crate::json::Span;
+use crate::json::{Span, TextBuffer};
 
 /// Prefix of the line that names the columns of a W3C log.
 const FIELDS: &str = "#Fields:";
@@ -16,39 +18,56 @@ const FIELDS: &str = "#Fields:";
 /// The number of bytes of CSV whose lines are counted at a time.
 const UNCOUNTED: usize = 4 << 10;
 
+/// The named groups of a pattern, as the fields of rows.
+pub(super) struct Groups<'m> {
+    pattern: &'m Regex,
+    /// The indexes of the named groups.
+    named: Vec<usize>,
+    keys: RowKeys,
+    /// The groups of the current line.
+    found: CaptureLocations,
+}
+
+impl<'m> Groups<'m> {
+    pub(super) fn new(map: &Map, pattern: &'m Regex, buffer: &mut TextBuffer<'_>) -> Groups<'m> {
+        let named = || pattern.capture_names().enumerate().filter_map(|(index, name)| Some((index, name?)));
+        let keys = RowKeys::new(named().map(|(_, name)| name), map.pointers(), buffer);
+        let named = named().map(|(index, _)| index).collect();
+        Groups { pattern, named, keys, found: pattern.capture_locations() }
+    }
+}
+
 impl BlockLines<'_, '_> {
     /// Parses lines that match a pattern.
-    pub(super) fn run_text(&mut self, map: &Map) {
-        let names: Vec<&str> = map.pattern.iter().flat_map(|p| p.capture_names()).flatten().collect();
-        let keys = RowKeys::new(names.iter().copied(), &mut self.rows.buffer);
-        self.run_lines(map, |lines, map, place| lines.text_line(map, &keys, &names, place));
+    pub(super) fn run_text(&mut self, map: &Map, pattern: &Regex) {
+        let mut groups = Groups::new(map, pattern, &mut self.rows.buffer);
+        self.run_lines(map, |lines, map, place| lines.text_line(map, &mut groups, place));
     }
 
     /// Parses a line of text.
-    pub(super) fn text_line(&mut self, map: &Map, keys: &RowKeys, names: &[&str], place: RecordPlace) {
+    pub(super) fn text_line(&mut self, map: &Map, groups: &mut Groups<'_>, place: RecordPlace) {
         if !self.selects_row(place) {
             return;
         }
         let line = self.text.get(place.start..place.end).unwrap_or("");
-        let captures = map.pattern.as_ref().and_then(|pattern| pattern.captures(line));
-        let Some(captures) = captures else {
+        if groups.pattern.captures_read(&mut groups.found, line).is_none() {
             if self.unfinished && place.end == self.text.len() {
                 return self.leave_unfinished(place.line, line.len());
             }
             self.counts.read += 1;
             return self.reject(place.line, RejectReason::NoMatch, None, place.start, place.end, None);
-        };
-        let fields = names.iter().map(|name| match captures.name(name) {
-            Some(found) => RowField::Span(span(place.start + found.start(), found.len())),
+        }
+        let fields = groups.named.iter().map(|group| match groups.found.get(*group) {
+            Some((start, end)) => RowField::Span(span(place.start + start, end - start)),
             None => RowField::Missing,
         });
-        let row = keys.add(fields, &map.nulls, &mut self.rows.buffer, &mut self.record.values);
+        let row = groups.keys.add(fields, map, &mut self.rows.buffer, &mut self.record.values);
         self.map_record(map, row, place, Some(line));
     }
 
     /// Parses rows.
     pub(super) fn run_rows(&mut self, map: &Map, reader: Reader, columns: Arc<[String]>) {
-        let mut keys = self.row_keys(columns.iter().map(String::as_str));
+        let mut keys = self.row_keys(columns.iter().map(String::as_str), map);
         if reader == Reader::Csv {
             return self.run_csv(map, &keys);
         }
@@ -57,7 +76,7 @@ impl BlockLines<'_, '_> {
             let line = text.get(place.start..place.end).unwrap_or("");
             if lines.is_comment(reader, place.start, place.end) {
                 if let Some(names) = line.strip_prefix(FIELDS) {
-                    keys = lines.row_keys(names.split_ascii_whitespace());
+                    keys = lines.row_keys(names.split_ascii_whitespace(), map);
                     lines.record.columns = Some(names.split_ascii_whitespace().map(str::to_owned).collect());
                 }
                 lines.counts.blank += 1;
@@ -79,13 +98,13 @@ impl BlockLines<'_, '_> {
                 start += field.len as usize + 1;
                 RowField::Span(field)
             });
-            let row = keys.add(fields, &map.nulls, &mut lines.rows.buffer, &mut lines.record.values);
+            let row = keys.add(fields, map, &mut lines.rows.buffer, &mut lines.record.values);
             lines.map_record(map, row, place, Some(line));
         });
     }
 
-    fn row_keys<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) -> RowKeys {
-        RowKeys::new(names, &mut self.rows.buffer)
+    fn row_keys<'n>(&mut self, names: impl IntoIterator<Item = &'n str>, map: &Map) -> RowKeys {
+        RowKeys::new(names, map.pointers(), &mut self.rows.buffer)
     }
 
     /// Begins a row or a line of text, which has no parts. Returns whether to parse it.
@@ -123,7 +142,7 @@ impl BlockLines<'_, '_> {
             self.begin_record(Some(self.offset + start as u64));
             if row.len() == keys.len() {
                 let (buffer, values) = (&mut self.rows.buffer, &mut self.record.values);
-                let root = keys.add(row.fields(), &map.nulls, buffer, values);
+                let root = keys.add(row.fields(), map, buffer, values);
                 self.map_record(map, root, place, text.get(start..place.end));
             } else {
                 self.counts.read += 1;
@@ -166,7 +185,7 @@ impl BlockLines<'_, '_> {
             } else {
                 let fields =
                     record.iter().map(|field| RowField::Text(std::str::from_utf8(field).unwrap_or("")));
-                let row = keys.add(fields, &map.nulls, &mut self.rows.buffer, &mut self.record.values);
+                let row = keys.add(fields, map, &mut self.rows.buffer, &mut self.record.values);
                 let text = std::str::from_utf8(raw).unwrap_or("");
                 self.map_record(map, row, place, Some(text));
             }
