@@ -11,7 +11,7 @@ use super::local_time::is_pattern;
 use super::names::Names;
 use super::nulls::Nulls;
 use super::pointer::Pointer;
-use super::pointer_tree::{PointerTree, PointerTreeBuilder};
+use super::pointer::tree::{PointerTree, PointerTreeBuilder};
 use super::toml_file::{Entry, TomlFile};
 use super::unwrap::{Join, JoinEnd, Place};
 use super::{Defaults, EventMap, Map, MapKind, Reader};

@@ -4,7 +4,7 @@
 //!
 //! - [`language`] reads and validates a map. Its parts are compiled once: [`pointer`],
 //!   [`expression`], [`condition`], [`filter`] and [`names`].
-//! - [`record`] evaluates expressions on a record, whose pointers [`pointer_tree`] resolves in one
+//! - [`record`] evaluates expressions on a record, whose pointers [`pointer::tree`] resolves in one
 //!   pass; [`nulls`] lists the strings that are null.
 //! - [`unwrap`] finds the values inside a record.
 //! - [`local_time`] reads the times of maps.
@@ -23,7 +23,6 @@ pub(crate) mod local_time;
 pub(crate) mod names;
 pub(crate) mod nulls;
 pub(crate) mod pointer;
-pub(crate) mod pointer_tree;
 pub(crate) mod presets;
 pub(crate) mod record;
 pub(crate) mod row;
@@ -36,7 +35,7 @@ use condition::{Alternatives, Condition};
 use expression::Expression;
 use names::Names;
 use nulls::Nulls;
-use pointer_tree::PointerTree;
+use pointer::tree::PointerTree;
 use regex::Regex;
 use unwrap::{Join, Place};
 

@@ -1,6 +1,8 @@
 //! JSON Pointers (RFC 6901), extended by further steps.
 
-use super::pointer_tree::Branch;
+pub(crate) mod tree;
+
+use self::tree::Branch;
 use crate::json::Key;
 
 /// A pointer to a value in a record.

@@ -6,8 +6,8 @@ use super::condition::{Alternatives, Condition};
 use super::expression::{Expression, FilteredPlace, Part};
 use super::filter;
 use super::nulls::Nulls;
+use super::pointer::tree::{PointerTree, Reached};
 use super::pointer::{ListStep, Pointer, Step};
-use super::pointer_tree::{PointerTree, Reached};
 use crate::json::{
     ESCAPED, Kind, NodeId, Scanner, Span, TextBuffer, Tree, UNQUOTED, compact, escapes, unescape,
 };

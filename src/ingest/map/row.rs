@@ -2,7 +2,7 @@
 
 use super::Map;
 use super::nulls::Nulls;
-use super::pointer_tree::{Branch, PointerTree};
+use super::pointer::tree::{Branch, PointerTree};
 use super::record::Values;
 use crate::json::{ESCAPED, Kind, NodeId, RowKey, Span, TextBuffer, UNQUOTED, Value};
 

@@ -4,7 +4,7 @@
 //! pass over the members of these objects. Each member is looked up once, among the keys of the
 //! map; otherwise each pointer would search the members of each object on its way.
 
-use super::pointer::{ListStep, Pointer};
+use super::{ListStep, Pointer};
 use crate::json::{Key, KeyTable, Kind, NodeId, TextBuffer, Tree};
 
 /// The branch of a level itself.
