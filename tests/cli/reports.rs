@@ -539,3 +539,32 @@ fn trends_by_interval_has_a_row_for_every_hour_week_and_month() {
     let by = trends(&format!("{month} --by chatbot_id --format json")).json();
     assert_eq!(by["groups"][0]["trends"], months["trends"]);
 }
+
+#[test]
+fn visitor_whose_id_comes_after_midnight_is_new_with_every_option() {
+    // The session begins on November 8th without an id. Its visitor is first seen on the 9th, when
+    // no session begins.
+    let sandbox = Sandbox::new().at("2026-11-09T12:00:00Z");
+    let event = |ids: &str, time: &str| {
+        format!(
+            "{{\"chatbot_id\":\"c\",\"session_id\":\"s\",{ids}\"event_name\":\"e\",\"city\":\"Rome\",\"timestamp\":\"{time}\"}}\n"
+        )
+    };
+    let log = event("", "2026-11-08T23:50:00Z") + &event("\"anonymous_id\":\"a\",", "2026-11-09T00:10:00Z");
+    sandbox.write("log.ndjson", log);
+    sandbox.wa("ingest -q log.ndjson").exits(0);
+    for options in ["", "--include-bots", "--where city=Rome"] {
+        for days in [7, 30, 90] {
+            let command = |kind| format!("report {kind} --days {days} {options} --format json");
+            let visitors = &sandbox.wa(&command("visitors")).json()["visitors"];
+            let figures =
+                ["unique_visitors", "new_visitors", "returning_visitors"].map(|name| &visitors[name]);
+            assert_eq!(figures, [1, 1, 0], "{options} {days} {visitors}");
+            assert_eq!(
+                sandbox.wa(&command("summary")).json()["summary"]["new_visitors"],
+                1,
+                "{options} {days}"
+            );
+        }
+    }
+}

@@ -24,7 +24,7 @@ use crate::time::{Day, Zone};
 const MAX_DAYS: i32 = 512;
 /// The maximum number of days for which the visitors of the whole window are counted from the same
 /// entries. The remaining 63 bits of the hash collide in about one of 200,000 such reports.
-const MAX_DAYS_TOGETHER: i32 = 64;
+const MAX_DAYS_TOGETHER: u32 = 64;
 
 /// The visitors of the sessions of a window.
 #[derive(Default)]
@@ -40,8 +40,12 @@ pub(crate) fn count(tables: &dyn Tables, query: &Query) -> Result<DailyVisitors>
     let Some((first, last)) = tables.days() else {
         return Ok(DailyVisitors { window: Some(UniqueVisitors::default()), ..DailyVisitors::default() });
     };
-    let (mut from, to) = (query.window.from.max(first), query.window.to.min(last));
-    let is_together = to.0.saturating_sub(from.0) < MAX_DAYS_TOGETHER;
+    let is_together = query.window.days() <= MAX_DAYS_TOGETHER;
+    let (mut from, to) = match is_together {
+        // The first event with the id of a visitor can be on a day after the last session began.
+        true => (query.window.from, query.window.to),
+        false => (query.window.from.max(first), query.window.to.min(last)),
+    };
     let mut counted =
         DailyVisitors { window: is_together.then(UniqueVisitors::default), ..DailyVisitors::default() };
     while from <= to {

@@ -36,9 +36,11 @@ pub(crate) struct Totals {
     pub errors: u64,
     /// The number of bot sessions.
     pub bots: u64,
-    /// The sum of each day's distinct visitors. Only daily statistics have it.
+    /// The sum of each day's distinct visitors. Only daily statistics and
+    /// [`daily_visitors`](super::daily_visitors) set it.
     pub visitors: u64,
-    /// The sum of each day's new visitors. Only daily statistics have it.
+    /// The sum of each day's new visitors. Only daily statistics and
+    /// [`daily_visitors`](super::daily_visitors) set it.
     pub new_visitors: u64,
 }
 

@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::ledger::Ledger;
+use crate::store::tables::visitors::LOOKUP_COLUMNS;
 use crate::time::{Day, Micros};
 
 /// The maximum size of the cached columns, in bytes.
@@ -231,7 +232,10 @@ impl<'a> ChatbotPartitions<'a> {
                 // A window may begin long before the first data and end long after the last. Events
                 // are read by UTC date, which may be before the first day of sessions.
                 let (first, last) = self.columns.tables.days().unwrap_or((from, to));
-                let last = if table == Table::Sessions { last.plus(1) } else { to };
+                let last = match table {
+                    Table::Sessions => last.plus(1),
+                    _ => self.columns.tables.event_dates().map_or(to, |(_, last)| last),
+                };
                 let (from, to) = (from.max(first.plus(-2)), to.min(last));
                 let of_day = |day: i32| RowRange { days: Some((Day(day), Day(day))), ..rows };
                 (from.0..to.0.saturating_add(1)).map(of_day).collect()
@@ -324,6 +328,14 @@ impl ChatbotTables<'_> {
     fn tables(&self) -> &dyn Tables {
         self.partitions.columns.tables
     }
+
+    /// Returns the tables themselves for reads of all partitions and of visitors, if one answer on
+    /// all chatbots is computed. These reads are not repeated, and can have more rows than fit into
+    /// memory.
+    fn uncached(&self, table: Table, days: Option<(Day, Day)>) -> Option<&dyn Tables> {
+        let is_single = self.chatbot.is_none() && self.partitions.span.is_none();
+        (is_single && (days.is_none() || table == Table::Visitors)).then(|| self.tables())
+    }
 }
 
 impl Tables for ChatbotTables<'_> {
@@ -345,8 +357,23 @@ impl Tables for ChatbotTables<'_> {
         columns: &[&str],
         visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
+        if let Some(tables) = self.uncached(table, days) {
+            return tables.read_each(table, days, columns, visit);
+        }
         let rows = RowRange { table, days, ended_since: None };
         self.partitions.read_each(rows, self.chatbot, columns, visit)
+    }
+
+    fn read_first_seen(
+        &self,
+        days: (Day, Day),
+        between: (Micros, Micros),
+        visit: &(dyn Fn(&Frame, bool) -> Result<()> + Sync),
+    ) -> Result<()> {
+        if let Some(tables) = self.uncached(Table::Visitors, Some(days)) {
+            return tables.read_first_seen(days, between, visit);
+        }
+        self.read_each(Table::Visitors, Some(days), &LOOKUP_COLUMNS, &|_, frame| visit(frame, false))
     }
 
     fn shared_results(&self) -> Option<&SharedResults> {
