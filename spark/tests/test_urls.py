@@ -134,6 +134,11 @@ class Urls(unittest.TestCase):
     def test_webhdfs_store_equals_ingest(self):
         url = f"{self.server.url}/{self.name}"
         folders, nights = self.nights(1, self.served / self.name)
+        # A log without a line.
+        for path in [self.logs / "night-0-empty.ndjson", folders[0] / "night-0-empty.ndjson"]:
+            path.touch()
+            os.utime(path, (WRITTEN, WRITTEN))
+        nights[0].append(str(self.logs / "night-0-empty.ndjson"))
         served = stores.create(self.served / self.name / "store")
         by_ingest = stores.create(self.root / f"{self.name}-ingest")
         urls = [f"{url}/{folder.name}" for folder in folders]
@@ -270,6 +275,8 @@ class Urls(unittest.TestCase):
         (folder / "other/_a.log").write_text("{}\n")
         (folder / "plain").mkdir()
         (folder / "plain/a.log").write_text("{}\n")
+        stores.create(folder / "public")
+        (folder / "public/key").chmod(0o644)
         logs = f"{url}/plain/a.log"
         for inputs, target, error in [
             (f"{url}/nowhere.log", f"{url}/new", f"cannot read {url}/nowhere.log: it does not exist"),
@@ -280,6 +287,7 @@ class Urls(unittest.TestCase):
             ("s3a://bucket/logs", f"{url}/new", "cannot read s3a://bucket/logs.*\nhint: add the library"),
             (logs, f"{url}/other", f"{url}/other is not a wa store and contains other files"),
             (logs, f"{url}/store", f"cannot use the store {url}/store"),
+            (logs, f"{url}/public", f"key file {url}/public/key can be .* 0644\nhint: run `hadoop fs -chmod 600 {url}"),
             (logs, "nofs://host/store", "cannot open nofs://host/store"),
         ]:
             with self.subTest(error), self.assertRaisesRegex((RuntimeError, ValueError), error):

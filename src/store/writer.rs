@@ -81,7 +81,10 @@ impl Store {
     /// operating system lock, so it creates a file.
     fn reject_job_lock(&self) -> Result<()> {
         let path = self.dir.join(JOB_LOCK_FILE);
-        let Ok(text) = self.fs.read(&path) else { return Ok(()) };
+        let text = match self.fs.read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            text => text.map_err(|e| Error::io("read the lock", &path, e))?,
+        };
         let text: String = String::from_utf8_lossy(&text).trim().chars().take(MAX_JOB_LOCK).collect();
         let holder = text.escape_debug();
         Err(Error::failed(format!("the store {} is being written by {holder}", self.dir.display()))
@@ -416,6 +419,12 @@ mod tests {
         assert!(error.hint_text().unwrap().contains("job.lock"));
         assert!(!dir.path().join("manifest.json").exists());
         std::fs::remove_file(&path).unwrap();
+        // A lock that cannot be read.
+        std::fs::create_dir(&path).unwrap();
+        let error = writer().unwrap_err();
+        assert!(error.to_string().starts_with("cannot read the lock"), "{error}");
+        assert!(!dir.path().join("manifest.json").exists());
+        std::fs::remove_dir(&path).unwrap();
         writer().unwrap().finish().unwrap();
     }
 }

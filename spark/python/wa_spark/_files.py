@@ -11,8 +11,12 @@ from ._engine import is_classic
 HADOOP = "org.apache.hadoop"
 # The umask of new files: only their owner can read them.
 UMASK = "077"
+# The hint of errors whose cause is unknown.
+HINT = "check the URL, your permissions, and the settings spark.hadoop.fs.* of this file system"
 # Object stores that replace an object atomically when it is written.
 OBJECT_STORES = {"s3", "s3a", "s3n", "gs", "oss", "obs", "cos", "cosn", "swift"}
+# File systems with the permissions of POSIX. Others can report fixed permissions.
+PERMISSIONS = {"file", "hdfs", "webhdfs", "swebhdfs"}
 
 
 def is_url(path):
@@ -116,14 +120,26 @@ class FileSystems:
         return self._if_exists("read", url, read)
 
     def create(self, url, content):
-        """Writes a new file. Returns False if the file exists."""
+        """Writes a new file. Returns False if another file exists."""
         try:
             self._write(url, content, False)
-        except RuntimeError:
-            if self.status(url) is None:
+        except RuntimeError as error:
+            found = self.read(url, len(content) + 1)
+            if found is None:
                 raise
-            return False
+            # The file system can report an error although it has written the file.
+            if found != content:
+                if self._is_part(url, found, content, error):
+                    self.remove(url)
+                    raise
+                return False
         return True
+
+    def _is_part(self, url, found, content, error):
+        """Returns whether a file is the part of `content` that a failed write has left."""
+        if isinstance(error, _Unfinished) and content.startswith(found):
+            return self._path(url).toUri().getScheme() not in OBJECT_STORES
+        return False
 
     def replace(self, folder, name, staging, content):
         """Replaces the file `name` of a folder by another content.
@@ -133,23 +149,33 @@ class FileSystems:
         the old file first, so that a crash can leave only the new file in `staging`.
         """
         with self._errors("replace", f"{folder}/{name}"):
-            path, system = self._find(folder)
-            # A mount table leads to another file system.
-            folder = system.resolvePath(path).toString()
+            folder, renames = self._resolve(folder)
             target, staged = f"{folder}/{name}", f"{folder}/{staging}/{name}"
-            path, system = self._find(target)
-            if path.toUri().getScheme() in OBJECT_STORES:
+            if renames is None:
                 self._write(target, content, True)
                 return
             self._write(staged, content, True)
             rename = self._hadoop.fs.Options.Rename
             options = self._gateway.new_array(rename, 1)
             options[0] = rename.OVERWRITE
-            if self._is_hdfs(system):
-                system.rename(self._path(staged), path, options)
-                return
-            context = self._hadoop.fs.FileContext.getFileContext(path.toUri(), self._settings)
-            context.rename(self._path(staged), path, options)
+            renames.rename(self._path(staged), self._path(target), options)
+
+    def check_replace(self, folder):
+        """Raises RuntimeError if files of an existing folder cannot be replaced."""
+        with self._errors("replace files in", folder):
+            self._resolve(folder)
+
+    def _resolve(self, folder):
+        """Returns the URL of a folder, and the object that replaces its files by a rename; None for
+        object stores."""
+        path, system = self._find(folder)
+        # A mount table leads to another file system.
+        path, system = self._find(system.resolvePath(path).toString())
+        if path.toUri().getScheme() in OBJECT_STORES:
+            return path.toString(), None
+        if self._is_hdfs(system):
+            return path.toString(), system
+        return path.toString(), self._hadoop.fs.FileContext.getFileContext(path.toUri(), self._settings)
 
     def _is_hdfs(self, system):
         """Returns whether a file system can replace a file by an atomic rename."""
@@ -158,13 +184,29 @@ class FileSystems:
         hdfs = f"{HADOOP}.hdfs.DistributedFileSystem", f"{HADOOP}.hdfs.web.WebHdfsFileSystem"
         return any(is_instance_of(self._gateway, system, name) for name in hdfs)
 
-    def download(self, url, path):
-        """Copies a file to a local path."""
+    def download(self, url, path, mode=None):
+        """Copies a file to a local path, with a mode; by default, only the owner can read it."""
         with self._errors("read", url):
             source, system = self._find(url)
             system.copyToLocalFile(False, source, self._local(f"{path}.part"), True)
-        os.chmod(f"{path}.part", 0o600)
+        os.chmod(f"{path}.part", 0o600 if mode is None else mode)
         os.replace(f"{path}.part", path)
+
+    def mode(self, url):
+        """Returns the mode of an existing file; None if its file system has no permissions."""
+        with self._errors("read the permissions of", url):
+            path, system = self._find(url)
+            path, system = self._find(system.resolvePath(path).toString())
+            if path.toUri().getScheme() not in PERMISSIONS:
+                return None
+            return system.getFileStatus(path).getPermission().toShort() & 0o777
+
+    def rename(self, url, target):
+        """Renames a file. `target` does not exist."""
+        with self._errors("rename", url):
+            path, system = self._find(url)
+            if not system.rename(path, self._path(target)):
+                raise RuntimeError(f"cannot rename {url} to {target}\nhint: {HINT}")
 
     def upload(self, path, url):
         """Copies a local file, and replaces an existing file."""
@@ -182,7 +224,8 @@ class FileSystems:
         """Removes a file, or a folder with all its files."""
         with self._errors("remove", url):
             path, system = self._find(url)
-            system.delete(path, recursive)
+            if not system.delete(path, recursive) and self.status(url) is not None:
+                raise RuntimeError(f"cannot remove {url}\nhint: {HINT}")
 
     def qualify(self, url):
         """Returns the URL of a path as file systems list it."""
@@ -194,10 +237,23 @@ class FileSystems:
         with self._errors("write", url):
             path, system = self._find(url)
             stream = system.create(path, overwrite)
-            try:
-                stream.write(bytearray(content))
-            finally:
+        try:
+            with self._errors("write", url):
+                try:
+                    stream.write(bytearray(content))
+                except BaseException:
+                    # On object stores, closing the stream would publish a part of the content.
+                    # Other streams cannot be aborted.
+                    with contextlib.suppress(Exception):
+                        stream.abort()
+                    raise
                 stream.close()
+        except RuntimeError as error:
+            cause = error.__cause__
+            # Some file systems create the file when the stream is closed.
+            if cause is None or re.match(r"[^:]*Already(Exists|BeingCreated)", cause.java_exception.toString()):
+                raise
+            raise _Unfinished(str(error)) from cause
 
     def _path(self, url):
         return self._hadoop.fs.Path(url)
@@ -243,10 +299,16 @@ class FileSystems:
             yield
         except _java_error() as error:
             reason = str(error.java_exception.toString()).split("\n")[0]
-            hint = "check the URL, your permissions, and the settings spark.hadoop.fs.* of this file system"
-            if "UnsupportedFileSystemException" in reason or "ClassNotFoundException" in reason:
+            hint = HINT
+            if "AbstractFileSystem" in reason:
+                hint = "set spark.hadoop.fs.AbstractFileSystem.<scheme>.impl; the manifest is replaced through it"
+            elif "UnsupportedFileSystemException" in reason or "ClassNotFoundException" in reason:
                 hint = "add the library of this file system to Spark, for example with --packages"
             raise RuntimeError(f"cannot {action} {url}: {reason}\nhint: {hint}") from error
+
+
+class _Unfinished(RuntimeError):
+    """A failed write to a file that was created before."""
 
 
 def _java_error():

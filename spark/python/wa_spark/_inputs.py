@@ -2,6 +2,7 @@
 
 import re
 
+from ._engine import spread
 from ._objects import log_names
 
 # The largest file that one row can hold, in bytes.
@@ -34,8 +35,16 @@ def list_files(files, urls, store):
     return [found[url] for url in sorted(found)]
 
 
-def read_files(spark, urls):
-    """Returns a table of files: path, length, modified (milliseconds since 1970) and content."""
+def read_files(spark, urls, empty=()):
+    """Returns a table of files: path, length, modified (milliseconds since 1970) and content.
+
+    `empty` are the files of 0 bytes, as `Status`: `binaryFile` omits them.
+    """
+    empty = [(file.url, 0, file.modified, b"") for file in empty]
+    if empty:
+        schema = "path string, length long, modified long, content binary"
+        table = spread(spark, empty, schema, 1)
+        return read_files(spark, urls).union(table) if urls else table
     reader = spark.read.format("binaryFile").options(
         # No columns of partitions, and no silent omissions.
         recursiveFileLookup="true",
@@ -72,7 +81,7 @@ class _Search:
     def _of_match(self, match):
         folder = match.url if match.is_folder else _parent(match.url)
         while folder is not None:
-            if self._is_store(folder):
+            if self._is_store(folder, folder != match.url):
                 raise ValueError(
                     f"cannot ingest {match.url}: it belongs to a wa store\n"
                     "hint: name the log files; `wa export` exports the events of a store"
@@ -93,10 +102,16 @@ class _Search:
             raise ValueError(f"{match.url} has no logs")
         return found
 
-    def _is_store(self, folder):
+    def _is_store(self, folder, is_parent):
         if folder not in self.stores:
-            manifest = self.files.status(f"{folder}/manifest.json")
-            self.stores[folder] = manifest is not None and self._is_store_with([manifest])
+            try:
+                manifest = self.files.status(f"{folder}/manifest.json")
+                self.stores[folder] = manifest is not None and self._is_store_with([manifest])
+            except RuntimeError:
+                # The user can read the logs, but not all their parent folders.
+                if not is_parent:
+                    raise
+                self.stores[folder] = False
         return self.stores[folder]
 
     def _is_store_with(self, entries):

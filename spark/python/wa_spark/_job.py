@@ -93,6 +93,14 @@ class _Tasks:
 
     def run(self, partitions, listed):
         """Runs all tasks."""
+        try:
+            self._run(partitions, listed)
+        finally:
+            # It contains the key.
+            if self.bundle:
+                self.bundle.destroy()
+
+    def _run(self, partitions, listed):
         job = self.job
         local, at_urls = job.files(), job.listed_files()
         if not local and not at_urls:
@@ -104,8 +112,9 @@ class _Tasks:
                     files[name] = file.read()
             self.bundle = self.spark.sparkContext.broadcast(_tasks.Bundle(self.remote.url, files))
         cores = cores_of(self.spark)
-        size = {status.url: status.bytes for status in listed}
-        total = sum(os.path.getsize(path) for _, path, _ in local) + sum(size[url] for _, url in at_urls)
+        status = {file.url: file for file in listed}
+        total = sum(os.path.getsize(path) for _, path, _ in local)
+        total += sum(status[url].bytes for _, url in at_urls)
         parts = -(-total // PARTITION_BYTES)
         if partitions is None:
             partitions = max(parts, cores)
@@ -115,7 +124,9 @@ class _Tasks:
             table = spread(self.spark, local, "file int, path string, name string", tasks)
             parsed.append(self._map(table, _tasks.parse))
         if at_urls:
-            parsed.append(self._map_contents({url: file for file, url in at_urls}, _tasks.parse_contents))
+            files = {url: file for file, url in at_urls}
+            empty = [status[url] for url in files if status[url].bytes == 0]
+            parsed.append(self._map_contents(files, _tasks.parse_contents, empty))
         parsed = parsed[0].union(parsed[1]) if len(parsed) == 2 else parsed[0]
         with self._persisted(parsed) as parsed:
             for row in parsed.filter(f"kind = {REPORT}").select("payload").collect():
@@ -158,9 +169,11 @@ class _Tasks:
     def _map(self, table, task, *arguments):
         return table.mapInArrow(task(self.settings, self.bundle, *arguments), SPARK_SCHEMA)
 
-    def _map_contents(self, files, task):
-        """Runs a task on the contents of files at URLs. `files` has a value for each URL."""
-        table = read_files(self.spark, list(files))
+    def _map_contents(self, files, task, empty=()):
+        """Runs a task on the contents of files at URLs. `files` has a value for each URL. `empty` are
+        those of 0 bytes."""
+        urls = files.keys() - {file.url for file in empty}
+        table = read_files(self.spark, sorted(urls), empty)
         return self._map(table, task, self.spark.sparkContext.broadcast(files))
 
     def _stored(self, files, schema, rows, partitions, task, task_of_contents):

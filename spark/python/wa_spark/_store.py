@@ -9,12 +9,13 @@ Invariants:
 Steps of a job, and what a crash in each step leaves:
 
 1. Create `job.lock`, which fails if it exists. A crash in this or a later step leaves the lock,
-   which a user must remove.
+   which a user must remove. Then read `lock`: a job fails if a program that has mounted the store
+   writes to it.
 2. Copy `manifest.json`, `wa.toml` and the key to a temporary folder. The driver works on this copy,
    and downloads other files when it opens them.
-3. For a new store: write `wa.toml`, the key, and a manifest without files. A crash leaves a part of
-   a store without data.
-4. Create `staging/`, and write the new files to their folders. A crash leaves the old state and
+3. For a new store: create `staging/`, and write `wa.toml`, the key, and a manifest without files,
+   each in the same way as in step 5. A crash leaves a part of a store without data.
+4. Create `staging/`, if step 3 has not, and write the new files to their folders. A crash leaves the old state and
    orphan files.
 5. Replace the manifest. **This is the commit.** A crash leaves the old or the new state. If the file
    system cannot replace a file, a crash can leave no manifest, but a complete one in `staging/`,
@@ -43,8 +44,9 @@ from ._objects import FileRequests, manifest_files
 LOCK = "job.lock"
 MANIFEST = "manifest.json"
 STAGING = "staging"
+KEY = "key"
 # The files of the working copy that are not data files.
-SETTINGS = ["wa.toml", "key"]
+SETTINGS = ["wa.toml", KEY]
 # The names of files that a writer creates. Other files are never removed.
 FILE_NAME = r"/([a-z]+-)?[0-9a-f]{32}\.(parquet|ndjson|json)$"
 # Number of files that are copied at the same time.
@@ -63,12 +65,20 @@ class Store:
         self.requests = FileRequests()
         self._files = files
         self._has_stopped = False
+        # The content of the lock.
+        self._text = None
         # The temporary folder of the working copy.
         self.folder = tempfile.mkdtemp(prefix="wa-spark-")
 
     def path_of(self, name):
         """Returns the URL of a file of the store."""
         return f"{self.url}/{name}"
+
+    def _name_of(self, url):
+        """Returns the name of a listed file, relative to the store."""
+        if not url.startswith(f"{self.url}/"):
+            raise RuntimeError(f"the file system lists {url} in the store {self.url}, which is another folder")
+        return url[len(self.url) + 1 :]
 
     def opened(self):
         """Continues once the job has read the working copy: removes the orphan files of a crash."""
@@ -78,7 +88,7 @@ class Store:
             named = {path for path, _ in manifest_files(self._base or self._first)}
             for folder in self._data_folders:
                 for entry in self._files.walk(self.path_of(folder)):
-                    path = entry.url.removeprefix(f"{self.url}/")
+                    path = self._name_of(entry.url)
                     if path not in named and re.search(FILE_NAME, path):
                         self._files.remove(entry.url)
             self._files.remove(self.path_of(STAGING), recursive=True)
@@ -96,26 +106,23 @@ class Store:
         """Uploads the commit of the working copy, and replaces the manifest of the store."""
         with open(os.path.join(self.folder, MANIFEST), "rb") as file:
             manifest = file.read()
-        self._check_lock()
+        self._check_unchanged()
         for name in SETTINGS:
             path = os.path.join(self.folder, name)
             if name not in self._names and os.path.exists(path):
-                self._files.upload(path, self.path_of(name))
+                with open(path, "rb") as file:
+                    self._files.replace(self.url, name, STAGING, file.read())
         if self._base is None:
-            self._base = self._first
             self._files.make_folder(self.path_of(STAGING))
-            self._replace_manifest(self._base)
+            self._check_unchanged()
+            self._replace_manifest(self._first)
+            self._base = self._first
         if manifest == self._base:
             self._files.remove(self.path_of(STAGING), recursive=True)
             return
         before, after = (dict(manifest_files(content)) for content in (self._base, manifest))
         self._upload({path: size for path, size in after.items() if path not in before})
-        self._check_lock()
-        if self._files.read(self.path_of(MANIFEST)) != self._base:
-            raise RuntimeError(
-                f"another program has changed the store {self.url} during the job; nothing was committed\n"
-                "hint: run the job again"
-            )
+        self._check_unchanged()
         self._replace_manifest(manifest)
         try:
             for path in before.keys() - after.keys():
@@ -174,13 +181,33 @@ class Store:
                 "nothing more was committed\nhint: run the job again, and do not remove the lock of a running job"
             )
 
+    def _check_unchanged(self):
+        """Raises RuntimeError if another program has replaced the lock or the manifest."""
+        self._check_lock()
+        if self._files.read(self.path_of(MANIFEST)) != self._base:
+            raise RuntimeError(
+                f"another program has changed the store {self.url} during the job; nothing was committed\n"
+                "hint: run the job again"
+            )
+
     def _unlock(self):
         url = self.path_of(LOCK)
         try:
-            if self._files.read(url) == self._text:
+            if self._text is not None and self._files.read(url) == self._text:
                 self._files.remove(url)
-        except RuntimeError as error:
+        except Exception as error:
             warnings.warn(f"the lock remains: {error}\nremove {url} before the next job", stacklevel=2)
+
+    def _check_mounted(self):
+        """Raises RuntimeError if a program that has mounted the store writes to it. Such a program
+        writes its name to the file `lock` before it looks for the lock of a job."""
+        holder = self._files.read(self.path_of("lock"), 300)
+        if holder and holder.strip(b"\0"):
+            holder = holder.decode(errors="replace").strip()
+            raise RuntimeError(
+                f"the store {self.url} is being written by {holder}\n"
+                f"hint: wait until it ends; if it was killed, remove {self.path_of('lock')}"
+            )
 
     def _copy(self):
         """Copies the small files to the folder, which then is a store for the driver."""
@@ -193,15 +220,10 @@ class Store:
         self._base = self._files.read(self.path_of(MANIFEST))
         for name in SETTINGS:
             if name in self._names:
-                self._files.download(self.path_of(name), os.path.join(self.folder, name))
-        # A program that has mounted the store writes its name to the lock that it holds.
-        holder = self._files.read(self.path_of("lock"), 300) if "lock" in self._names else None
-        if holder and holder.strip(b"\0"):
-            holder = holder.decode(errors="replace").strip()
-            raise RuntimeError(
-                f"the store {self.url} is being written by {holder}\n"
-                f"hint: wait until it ends; if it was killed, remove {self.path_of('lock')}"
-            )
+                url = self.path_of(name)
+                # The job fails if other users can read the key.
+                mode = self._files.mode(url) if name == KEY else None
+                self._files.download(url, os.path.join(self.folder, name), mode)
         if self._base is not None:
             with open(os.path.join(self.folder, MANIFEST), "wb") as file:
                 file.write(self._base)
@@ -216,7 +238,7 @@ class Store:
                 inner = self._files.walk(entry.url)
                 if not inner:
                     continue
-                name = inner[0].url.removeprefix(f"{self.url}/")
+                name = self._name_of(inner[0].url)
             path = os.path.normpath(os.path.join(self.folder, name))
             if path.startswith(f"{self.folder}/"):
                 os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -230,7 +252,7 @@ class Store:
             manifest_files(content or b"")
         except RuntimeError:
             return
-        self._files.create(self.path_of(MANIFEST), content)
+        self._files.rename(self.path_of(f"{STAGING}/{MANIFEST}"), self.path_of(MANIFEST))
         self._names.add(MANIFEST)
 
     def _download(self):
@@ -271,8 +293,11 @@ def open_store(files, url, name, lock_timeout):
     store = Store(files, url)
     try:
         with _names_url(store):
-            store._lock(name, lock_timeout)
             try:
+                store._lock(name, lock_timeout)
+                # A program that ended before this check has committed everything that is listed now.
+                store._check_mounted()
+                files.check_replace(store.url)
                 store._copy()
                 with store._downloads():
                     yield store
@@ -322,5 +347,6 @@ def _names_url(store):
     except (RuntimeError, ValueError) as error:
         text = str(error)
         if type(error) in (RuntimeError, ValueError) and store.folder in text:
+            text = text.replace(f"`chmod 600 {store.folder}", f"`hadoop fs -chmod 600 {store.url}")
             raise type(error)(text.replace(store.folder, store.url)) from error
         raise
