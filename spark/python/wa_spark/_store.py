@@ -15,8 +15,8 @@ Steps of a job, and what a crash in each step leaves:
    and downloads other files when it opens them.
 3. For a new store: create `staging/`, and write `wa.toml`, the key, and a manifest without files,
    each in the same way as in step 5. A crash leaves a part of a store without data.
-4. Create `staging/`, if step 3 has not, and write the new files to their folders. A crash leaves the old state and
-   orphan files.
+4. Create `staging/`, if step 3 has not, and write the new files to their folders. A crash leaves
+   the old state and orphan files.
 5. Replace the manifest. **This is the commit.** A crash leaves the old or the new state. If the file
    system cannot replace a file, a crash can leave no manifest, but a complete one in `staging/`,
    which the next job moves back.
