@@ -1,6 +1,6 @@
 //! The ingest summary: counts of the outcomes of all events that were read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +147,22 @@ impl IngestSummary {
         self.files.push(file);
     }
 
+    /// Merges the counts of files with the same name.
+    pub fn merge_equal_names(&mut self) {
+        let mut positions: HashMap<String, usize> = HashMap::new();
+        let mut merged: Vec<FileSummary> = Vec::new();
+        for file in std::mem::take(&mut self.files) {
+            match positions.get(&file.file).and_then(|at| merged.get_mut(*at)) {
+                Some(first) => first.counts.merge(&file.counts),
+                None => {
+                    positions.insert(file.file.clone(), merged.len());
+                    merged.push(file);
+                }
+            }
+        }
+        self.files = merged;
+    }
+
     /// Returns whether the total is the sum of the files, and the outcomes of each file add up.
     pub fn adds_up(&self) -> bool {
         let mut sum = IngestCounts::default();
@@ -189,6 +205,11 @@ mod tests {
         summary.add(FileSummary { file: "b".into(), counts: counts(10), ..FileSummary::default() });
         assert_eq!(summary.total.read, 20);
         assert!(summary.adds_up() && !summary.is_partial());
+        summary.add(FileSummary { file: "a".into(), counts: counts(10), ..FileSummary::default() });
+        summary.merge_equal_names();
+        let files: Vec<_> = summary.files.iter().map(|file| (file.file.as_str(), file.counts.read)).collect();
+        assert_eq!(files, [("a", 20), ("b", 10)]);
+        assert!(summary.adds_up());
         summary.total.read += 1;
         assert!(!summary.adds_up());
     }

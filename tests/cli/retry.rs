@@ -163,6 +163,18 @@ fn line_without_its_ip_addresses_is_read_from_its_file() {
     assert_eq!(events(&sandbox, "wa-store"), stored);
 }
 
+#[test]
+fn line_that_is_stored_with_and_without_its_ip_address_is_one_event() {
+    let sandbox = Sandbox::new();
+    let line = r#"{"ip":"192.0.2.7","user_agent":"x","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
+    sandbox.write("a.ndjson", format!("{line}\n"));
+    sandbox.wa("ingest a.ndjson --ip keep").exits(4);
+    sandbox.wa("ingest a.ndjson --ip drop --force").exits(4);
+    assert_eq!(sandbox.wa("rejects --format json").json()["lines"], 2);
+    let summary = retry(&sandbox, "--chatbot c", "a.ndjson --chatbot c");
+    assert_eq!((&summary["accepted"], &summary["total"]["stored"]), (&2.into(), &1.into()), "{summary}");
+}
+
 /// Returns a line of an event without chatbot that is longer than 64 KiB.
 fn long_line(session: &str, name: &str) -> String {
     let pad = "x".repeat(70_000);
@@ -201,6 +213,71 @@ fn long_line_is_read_from_its_file() {
     sandbox.wa(&format!("--store direct ingest {again}")).exits(0);
     assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
     assert_eq!(sandbox.wa("rejects --format json").json()["reasons"], serde_json::json!({"not_json": 1}));
+}
+
+#[test]
+fn line_before_a_read_error_stays_until_its_file_is_whole() {
+    let sandbox = Sandbox::new();
+    let line = format!("{}\n", long_line("s", "a"));
+    // The second occurrence is in another part of the file, which is cut off later.
+    let (first, second) = (gzip(&line), gzip(&line));
+    let whole = [first.as_slice(), &second].concat();
+    sandbox.write("a.ndjson.gz", &whole);
+    sandbox.wa("ingest a.ndjson.gz").exits(4);
+    sandbox.write("a.ndjson.gz", &whole[..first.len() + second.len() / 2]);
+    let summary = sandbox.run("rejects --retry --format json --chatbot c".split(' ')).stdout();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["unreadable"], serde_json::json!({"read_failed": 1}), "{summary}");
+    assert_eq!((&summary["accepted"], &summary["total"]["stored"]), (&0.into(), &1.into()), "{summary}");
+    assert_eq!(sandbox.wa("rejects --format json").json()["lines"], 1);
+    sandbox.write("a.ndjson.gz", &whole);
+    let summary = retry(&sandbox, "--chatbot c", "a.ndjson.gz --chatbot c");
+    let total = &summary["total"];
+    assert_eq!((&total["stored"], &total["duplicate"]), (&1.into(), &1.into()), "{summary}");
+    assert_eq!(sandbox.wa("rejects").output(), "0 rejected lines\n");
+}
+
+#[test]
+fn wrapped_line_with_another_time_is_not_read() {
+    let sandbox = Sandbox::new();
+    let inner =
+        format!(r#"{{\"session_id\":\"s\",\"event_name\":\"a\",\"pad\":\"{}\"}}"#, "x".repeat(70_000));
+    let docker = |second: u32| {
+        let time = format!("2026-11-09T10:00:{second:02}.000000000Z");
+        format!("{{\"log\":\"{inner}\\n\",\"stream\":\"stdout\",\"time\":\"{time}\"}}\n")
+    };
+    sandbox.write("docker.log", docker(1));
+    sandbox.wa("ingest docker.log").exits(4);
+    // The same text with another time is another line.
+    sandbox.write("docker.log", docker(2));
+    let summary = sandbox.run("rejects --retry --format json --chatbot c".split(' ')).stdout();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["unreadable"], serde_json::json!({"file_changed": 1}), "{summary}");
+    assert_eq!(summary["total"]["stored"], 0, "{summary}");
+    sandbox.write("docker.log", docker(2) + &docker(1));
+    let summary = sandbox.wa("rejects --retry --format json --chatbot c").json();
+    assert_eq!((&summary["accepted"], &summary["total"]["stored"]), (&1.into(), &1.into()), "{summary}");
+    let stored = events(&sandbox, "wa-store");
+    assert!(stored.len() == 1 && stored[0].contains("10:00:01"), "{stored:?}");
+}
+
+#[test]
+fn equal_elements_of_two_envelopes_of_a_record_are_two_lines() {
+    let sandbox = Sandbox::new();
+    let element = r#"{"event_name":"x","timestamp":"2026-11-09T10:00:00Z"}"#;
+    let envelope = |session: &str| format!(r#"{{"session_id":"{session}","events":[{element}]}}"#);
+    // Equal elements are counted, not stored, only after the first rejected lines.
+    let wrapped = |payload: &str| format!("{{\"schema\":{{\"type\":\"struct\"}},\"payload\":{payload}}}\n");
+    let event = |n: u32| element.replace("\"x\"", &format!("\"x{n}\",\"session_id\":\"s\""));
+    let mut log: String = (0..20).map(|n| wrapped(&event(n))).collect();
+    log += &wrapped(&format!("[{},{}]", envelope("a"), envelope("b")));
+    sandbox.write("k.jsonl", log);
+    sandbox.wa("ingest k.jsonl").exits(4);
+    assert_eq!(sandbox.wa("rejects --format json").json()["lines"], 22);
+    let summary = retry(&sandbox, "--chatbot c", "k.jsonl --chatbot c");
+    assert_eq!(summary["total"]["stored"], 22, "{summary}");
+    sandbox.wa("--store direct ingest k.jsonl --chatbot c").exits(0);
+    assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
 }
 
 #[test]
@@ -247,16 +324,25 @@ fn elements_of_mapped_batches_are_read_from_their_file() {
         format!(r#"{{"s":"s","sent":{},"batch":[{}]}}"#, ids[0], elements.join(","))
     };
     sandbox.write("s.jsonl", format!("{}\n{}\n", batch([1, 2]), batch([3, 2])));
-    sandbox.wa("ingest s.jsonl --map map.toml").exits(4);
     let again = "s.jsonl --map map.toml --chatbot c";
-    let summary = retry(&sandbox, "--chatbot c", again);
-    assert_eq!(summary["total"]["stored"], 4, "{summary}");
     sandbox.wa(&format!("--store direct ingest {again}")).exits(0);
-    assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
-    assert_eq!(
-        sandbox.wa("rejects --format json").json()["reasons"],
-        serde_json::json!({"bad_timestamp": 2})
-    );
+    // If the lines were also rejected as native lines, the map reads each event twice: from the
+    // stored text of its line, and from the file.
+    for (is_native, duplicate) in [(false, 0), (true, 4)] {
+        std::fs::remove_dir_all(sandbox.path("wa-store")).ok();
+        if is_native {
+            sandbox.wa("ingest s.jsonl").exits(4);
+        }
+        sandbox.wa("ingest s.jsonl --map map.toml").exits(4);
+        let summary = retry(&sandbox, "--map map.toml --chatbot c", again);
+        let total = &summary["total"];
+        assert_eq!((&total["stored"], &total["duplicate"]), (&4.into(), &duplicate.into()), "{summary}");
+        assert_eq!(summary["files"].as_array().unwrap().len(), 1, "{summary}");
+        assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
+        let left = 2 + 2 * u64::from(is_native);
+        let reasons = serde_json::json!({"bad_timestamp": left});
+        assert_eq!(sandbox.wa("rejects --format json").json()["reasons"], reasons);
+    }
 }
 
 const CSV_MAP: &str = r#"
@@ -277,18 +363,22 @@ fn rows_of_csv_are_read_with_the_header_of_their_file() {
     let rows = format!("{when},v,p,\n{when},v,q,\"a\n{when},v,p,\n\nb\"\n{when},v,p,\n");
     sandbox.write("a.csv", format!("when,who,what,\"no\nte\"\n{rows}"));
     sandbox.write("b.csv", format!("when,what,who,note\n{rows}{when},other,v,\n"));
-    // As native lines: the rows are not JSON. As rows: they have no chatbot.
-    for (flags, read) in [("", "--map map.toml"), (" --map map.toml", "")] {
+    // As native lines: the rows are not JSON. As rows: they have no chatbot. If they are rejected
+    // as both, the row that spans lines is read from its stored text and from the file.
+    let (native, mapped) = ("", " --map map.toml");
+    for (ingests, read) in [(&[native][..], mapped), (&[mapped], ""), (&[native, mapped], mapped)] {
         std::fs::remove_dir_all(sandbox.path("wa-store")).ok();
         std::fs::remove_dir_all(sandbox.path("direct")).ok();
-        sandbox.wa(&format!("ingest a.csv b.csv{flags}")).exits(4);
+        for flags in ingests {
+            sandbox.wa(&format!("ingest a.csv b.csv{flags}")).exits(4);
+        }
         let again = "a.csv b.csv --map map.toml --chatbot c";
-        retry(&sandbox, &format!("--chatbot c {read}"), again);
+        retry(&sandbox, &format!("--chatbot c{read}"), again);
         sandbox.wa(&format!("--store direct ingest {again}")).exits(0);
         let stored = events(&sandbox, "wa-store");
-        assert_eq!(stored, events(&sandbox, "direct"), "{flags}");
+        assert_eq!(stored, events(&sandbox, "direct"), "{ingests:?}");
         // Equal rows of both files have equal ids, whatever their columns: three of each, and one.
-        assert_eq!(stored.len(), 4, "{flags}");
+        assert_eq!(stored.len(), 4, "{ingests:?}");
         assert_eq!(sandbox.wa("rejects").output(), "0 rejected lines\n");
     }
 }

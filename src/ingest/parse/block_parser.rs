@@ -561,7 +561,8 @@ impl<'a> BlockLines<'a, '_> {
         let bytes = without_line_end(all.get(from..end).unwrap_or(&[]));
         let at = self.counts.rejected.len();
         // Equal elements of several envelopes are different events.
-        let envelope = index.map(|_| (number, self.record.offset));
+        let start = self.record.envelope.map_or(0, |envelope| envelope.start);
+        let envelope = index.map(|_| (number, self.record.offset, start));
         if self.record.given.is_none()
             && self.selection.is_none()
             && let Some(first) = self.counts.repeats.first(envelope, reason, bytes, at)

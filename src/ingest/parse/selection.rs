@@ -56,7 +56,7 @@ struct Target {
     is_element: Option<bool>,
     /// Hash of its envelope.
     envelope: Option<u128>,
-    /// The next line with the same hash.
+    /// The next line with the same key.
     next: Option<u32>,
     found: Found,
 }
@@ -66,8 +66,8 @@ struct Target {
 pub struct Selection {
     key: SecretKey,
     targets: Vec<Target>,
-    /// The first line with a hash.
-    by_hash: HashMap<u128, u32, PreHashed>,
+    /// The first line with a key: see [`key`].
+    by_key: HashMap<u128, u32, PreHashed>,
     /// The lengths of lines that are stored as they were read.
     lengths: HashSet<u64>,
     /// Whether lines are known by their keyed hash only, and their length is not known.
@@ -86,7 +86,7 @@ impl Selection {
         Selection {
             key,
             targets: Vec::new(),
-            by_hash: HashMap::default(),
+            by_key: HashMap::default(),
             lengths: HashSet::new(),
             has_keyed: false,
             has_parts: false,
@@ -107,9 +107,9 @@ impl Selection {
         }
         self.has_parts |= reject.index.is_some() || reject.offset.is_some();
         let number = self.targets.len() as u32;
-        let next = self.by_hash.insert(hash, number);
         let given = reject.given.as_ref().map(|json| text_hash(json));
         let envelope = reject.envelope.as_ref().map(|hash| hash_prefix(hash));
+        let next = self.by_key.insert(key(hash, given, envelope), number);
         let is_element = match (envelope, reject.index) {
             (Some(_), _) => Some(true),
             (None, Some(_)) => None,
@@ -129,32 +129,47 @@ impl Selection {
         self.leave(Depth::Record);
     }
 
-    /// Returns the lines that equal a text; `length` is the length of the record.
-    fn find(&self, depth: Depth, text: &[u8], length: u64) -> Vec<u32> {
-        if !self.has_keyed && !self.lengths.contains(&length) {
-            return Vec::new();
-        }
-        self.find_hash(depth, &Sha256::digest(text).into())
+    /// Returns whether a line has this length, or its length is not known.
+    fn has_length(&self, length: u64) -> bool {
+        self.has_keyed || self.lengths.contains(&length)
     }
 
-    fn find_hash(&self, depth: Depth, sha256: &[u8; 32]) -> Vec<u32> {
+    /// Returns the lines that equal a text; `length` is the length of the record.
+    fn find(&self, depth: Depth, text: &[u8], length: u64) -> Vec<u32> {
+        if !self.has_length(length) {
+            return Vec::new();
+        }
+        self.find_hash(depth, &Sha256::digest(text).into(), None)
+    }
+
+    /// Returns the lines with a hash. The same text can occur with other columns from its wrapping,
+    /// or in another envelope: these are other lines. Lines without these columns were stored
+    /// without them, and equal all occurrences.
+    fn find_hash(&self, depth: Depth, sha256: &[u8; 32], envelope: Option<u128>) -> Vec<u32> {
         let plain = sha256.first_chunk().map_or(0, |prefix| u128::from_be_bytes(*prefix));
         let keyed = self.has_keyed.then(|| hash_prefix(&line_hash(&self.key, sha256)));
+        // Each combination is looked up once.
+        let givens = [None, self.given].into_iter().take(1 + usize::from(self.given.is_some()));
+        let envelopes = [None, envelope].into_iter().take(1 + usize::from(envelope.is_some()));
+        let contexts = givens.flat_map(|given| envelopes.clone().map(move |envelope| (given, envelope)));
         let mut found = Vec::new();
-        for hash in [Some(plain), keyed].into_iter().flatten() {
-            let mut next = self.by_hash.get(&hash).copied();
-            while let Some((number, target)) = next.and_then(|number| Some((number, self.target(number)?))) {
-                if target.is_element.is_none_or(|is_element| is_element == (depth == Depth::Element)) {
-                    found.push(number);
+        for (given, envelope) in contexts {
+            for hash in [Some(plain), keyed].into_iter().flatten() {
+                let mut next = self.by_key.get(&key(hash, given, envelope)).copied();
+                while let Some(number) = next
+                    && let Some(target) = self.targets.get(number as usize)
+                {
+                    let is_element = target.is_element.unwrap_or(depth == Depth::Element);
+                    if (target.given, target.envelope, is_element)
+                        == (given, envelope, depth == Depth::Element)
+                    {
+                        found.push(number);
+                    }
+                    next = target.next;
                 }
-                next = target.next;
             }
         }
         found
-    }
-
-    fn target(&self, number: u32) -> Option<&Target> {
-        self.targets.get(number as usize)
     }
 
     /// Forgets the texts at this depth and below.
@@ -163,13 +178,8 @@ impl Selection {
     }
 
     /// Begins the text that equals the found lines. Returns whether it is selected.
-    fn enter(&mut self, depth: Depth, mut found: Vec<u32>) -> bool {
+    fn enter(&mut self, depth: Depth, found: Vec<u32>) -> bool {
         self.leave(depth);
-        // The same text can occur with other columns from its wrapping.
-        let is_given = |number: &u32| self.target(*number).is_some_and(|target| target.given == self.given);
-        if found.iter().any(is_given) {
-            found = found.into_iter().filter(is_given).collect();
-        }
         for number in &found {
             if let Some(target) = self.targets.get_mut(*number as usize)
                 && target.found == Found::Nowhere
@@ -215,6 +225,12 @@ impl Selection {
     }
 }
 
+/// Returns the key of a line: its hash, mixed with those of the columns from its wrapping and of
+/// its envelope. Equal texts in many envelopes thus have different keys.
+fn key(hash: u128, given: Option<u128>, envelope: Option<u128>) -> u128 {
+    hash ^ given.unwrap_or(0) ^ envelope.unwrap_or(0).rotate_left(1)
+}
+
 fn text_hash(text: &str) -> u128 {
     xxhash_rust::xxh3::xxh3_128(text.as_bytes())
 }
@@ -252,14 +268,12 @@ impl BlockLines<'_, '_> {
     #[cold]
     fn finds_element(&mut self, element: Span) -> bool {
         let Some(mut selection) = self.selection.take() else { return true };
-        let text = self.rows.buffer.get(element).unwrap_or("").as_bytes();
-        let mut found = selection.find(Depth::Element, text, text.len() as u64);
-        if !found.is_empty() {
+        let mut found = Vec::new();
+        if selection.has_length(u64::from(element.len)) {
             let envelope = self.envelope_hash().map(|hash| hash_prefix(&hash));
-            found.retain(|number| {
-                let wanted = selection.target(*number).and_then(|target| target.envelope);
-                wanted.is_none() || wanted == envelope
-            });
+            let text = self.rows.buffer.get(element).unwrap_or("");
+            let sha256 = Sha256::digest(text.as_bytes()).into();
+            found = selection.find_hash(Depth::Element, &sha256, envelope);
         }
         let is_selected = selection.enter(Depth::Element, found);
         self.selection = Some(selection);
@@ -271,7 +285,7 @@ impl BlockLines<'_, '_> {
     pub(super) fn selects_unparsed(&mut self, line: &UnparsedLine) -> bool {
         let Some(selection) = &mut self.selection else { return true };
         let found = match line {
-            UnparsedLine::Overlong(long) => selection.find_hash(Depth::Record, &long.sha256),
+            UnparsedLine::Overlong(long) => selection.find_hash(Depth::Record, &long.sha256, None),
             UnparsedLine::NotUtf8(range) => {
                 let line = without_line_end(self.bytes.get(range.clone()).unwrap_or(&[]));
                 selection.find(Depth::Record, line, line.len() as u64)
@@ -342,5 +356,51 @@ impl BlockLines<'_, '_> {
             selection.skip(line.as_bytes());
         }
         is_comment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prehashed::hex;
+
+    const TEXT: &[u8] = b"{}";
+
+    fn reject(envelope: Option<u64>, given: Option<&str>) -> RejectRecord {
+        let mut reject = serde_json::json!({
+            "file": "a", "line": 1, "reason": "no_chatbot_id", "length": TEXT.len(),
+            "sha256": hex(&Sha256::digest(TEXT)), "rejected_at": "", "given": given,
+        });
+        if let Some(envelope) = envelope {
+            reject["index"] = 0.into();
+            reject["envelope"] = format!("{envelope:032x}").into();
+        }
+        serde_json::from_value(reject).unwrap()
+    }
+
+    #[test]
+    fn equal_elements_of_many_envelopes_have_keys_of_their_own() {
+        let mut selection = Selection::new(SecretKey::from_bytes([0; 32]));
+        (1..=100).for_each(|envelope| selection.add(&reject(Some(envelope), None)));
+        assert_eq!(selection.by_key.len(), 100);
+        let sha256 = Sha256::digest(TEXT).into();
+        assert_eq!(selection.find_hash(Depth::Element, &sha256, Some(7)), [6]);
+        assert!(selection.find_hash(Depth::Element, &sha256, Some(101)).is_empty());
+        assert!(selection.find(Depth::Record, TEXT, 2).is_empty());
+    }
+
+    #[test]
+    fn line_with_columns_of_its_wrapping_equals_no_other() {
+        let mut selection = Selection::new(SecretKey::from_bytes([0; 32]));
+        for given in [Some("1"), Some("2"), None] {
+            selection.add(&reject(None, given));
+        }
+        assert_eq!(selection.by_key.len(), 3);
+        for (given, found) in
+            [(Some("1"), &[2, 0][..]), (Some("2"), &[2, 1]), (Some("3"), &[2]), (None, &[2])]
+        {
+            selection.given = given.map(text_hash);
+            assert_eq!(selection.find(Depth::Record, TEXT, 2), found, "{given:?}");
+        }
     }
 }

@@ -116,6 +116,7 @@ pub fn retry_with_writer(
         lines,
         key: key.clone(),
         files: HashMap::new(),
+        file_count: 0,
         waiting: FileRejects::default(),
         held: Vec::new(),
         report: RetryReport::default(),
@@ -123,6 +124,8 @@ pub fn retry_with_writer(
     match retry.run_all(selects) {
         Ok(()) => {
             retry.report.ingest = retry.run.finish();
+            // A file has an index for each pass.
+            retry.report.ingest.summary.merge_equal_names();
             Ok(retry.report)
         }
         Err(error) => {
@@ -145,13 +148,26 @@ pub(super) struct Retry<'a> {
     pub run: IngestRun<'a>,
     pub lines: LineParser<'a>,
     pub key: SecretKey,
-    /// The index of each input file, by name.
-    files: HashMap<String, usize>,
+    /// The indexes of each input file, by name.
+    files: HashMap<String, Vec<(Pass, usize)>>,
+    file_count: usize,
     /// The lines that wait for their file to be read.
     waiting: FileRejects,
     /// The files of rejected lines that contain waiting lines, with the changes of all their lines.
     held: Vec<(AuxiliaryFile, Vec<Change>)>,
     pub report: RetryReport,
+}
+
+/// The text from which the lines of a file are read.
+///
+/// Two rejected lines can lead to the same event in different passes: a line of JSON and an element
+/// of it. Ordinals are therefore counted per pass, so that the event is stored once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// The stored text.
+    StoredText,
+    /// The file, read with the map of this name, or else with the detected format.
+    File(Option<String>),
 }
 
 /// The change of a rejected line.
@@ -235,12 +251,13 @@ impl Retry<'_> {
         for (name, source) in self.waiting.take() {
             let (selection, problem) = self.retry_file(&name, source.map, source.selection, &candidates)?;
             for ((file, line), found) in source.places.into_iter().zip(selection.outcomes()) {
-                let change = match found {
-                    Found::Accepted => self.accept(),
-                    Found::Rejected(reason) => self.reject(reason),
-                    Found::Nowhere => {
-                        let (cause, error) = problem.clone().unwrap_or((Unreadable::FileChanged, None));
-                        self.leave(cause, &name, error)
+                let change = match (found, &problem) {
+                    (Found::Rejected(reason), _) => self.reject(reason),
+                    (Found::Accepted, None) => self.accept(),
+                    (Found::Nowhere, None) => self.leave(Unreadable::FileChanged, &name, None),
+                    // The line can occur again after the error. The next retry gives the same ids.
+                    (Found::Accepted | Found::Nowhere, Some((cause, error))) => {
+                        self.leave(*cause, &name, error.clone())
                     }
                 };
                 let changes = held.get_mut(file as usize).map(|(_, changes)| changes);
@@ -278,7 +295,7 @@ impl Retry<'_> {
         let LineParser { parser, options, enricher, .. } = &mut self.lines;
         let (mut parsed, _) = parser.parse(raw, options, enricher);
         let reason = parsed.rejected.first().map(|rejected| rejected.reason);
-        let file = self.file(&reject.file);
+        let file = self.file(&reject.file, Pass::StoredText);
         let times = reject.times.unwrap_or(1).clamp(1, MAX_TIMES);
         self.count_rejected(file, &mut parsed, times);
         repeat(&mut parsed, times);
@@ -307,13 +324,15 @@ impl Retry<'_> {
         Change::Keep
     }
 
-    /// Returns the index of an input file.
-    pub(super) fn file(&mut self, name: &str) -> usize {
-        if let Some(file) = self.files.get(name) {
+    /// Returns the index of an input file in a pass.
+    pub(super) fn file(&mut self, name: &str, pass: Pass) -> usize {
+        let passes = self.files.get(name).map_or(&[][..], Vec::as_slice);
+        if let Some((_, file)) = passes.iter().find(|(other, _)| *other == pass) {
             return *file;
         }
-        let file = self.files.len();
-        self.files.insert(name.to_owned(), file);
+        let file = self.file_count;
+        self.file_count += 1;
+        self.files.entry(name.to_owned()).or_default().push((pass, file));
         self.run.files.begin(file, name.to_owned(), FileOutcome::Read, None, None);
         file
     }

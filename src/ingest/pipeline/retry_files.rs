@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::retry::Retry;
+use super::retry::{Pass, Retry};
 use crate::error::Result;
 use crate::ingest::input::blocks::BlockReader;
 use crate::ingest::input::discovery::Input;
@@ -90,6 +90,7 @@ impl Retry<'_> {
             return Ok((selection, problem));
         }
         let timezone = self.run.options.timezone;
+        let pass = Pass::File(map.as_ref().map(|map| map.name.clone()));
         let formats = Formats { given: map, candidates: candidates.clone(), timezone };
         let opened = BlockReader::open(&Input::File(path)).and_then(|mut blocks| {
             let format = formats.detect(&mut blocks, None, true)?;
@@ -102,19 +103,19 @@ impl Retry<'_> {
             }
         };
         self.run.progress.set_step(name);
-        self.retry_records(name, &mut reader, selection)
+        let file = self.file(name, pass);
+        self.retry_records(file, &mut reader, selection)
     }
 
     fn retry_records(
         &mut self,
-        name: &str,
+        file: usize,
         reader: &mut RecordReader,
         mut selection: Selection,
     ) -> Result<(Selection, Option<Problem>)> {
         if let Some(header) = reader.header() {
             selection.skip(header);
         }
-        let file = self.file(name);
         let (options, enricher) = (self.lines.options, self.lines.enricher);
         let mut parser = std::mem::take(&mut self.lines.parser);
         parser.select(selection);

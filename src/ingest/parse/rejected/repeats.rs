@@ -26,10 +26,11 @@ pub(in crate::ingest::parse) struct RepeatedRejects {
 impl RepeatedRejects {
     /// Returns the position of the first line that equals this one. If there is none, returns
     /// `None` and records that this line is retained at `position`. `envelope` is the line of an
-    /// event's envelope, and its offset if it shares the line.
+    /// event's envelope, the offset of its record if it shares the line, and its position in the
+    /// block: a record can contain several envelopes.
     pub(in crate::ingest::parse) fn first(
         &mut self,
-        envelope: Option<(u64, Option<u64>)>,
+        envelope: Option<(u64, Option<u64>, u32)>,
         reason: RejectReason,
         bytes: &[u8],
         position: usize,
@@ -41,9 +42,10 @@ impl RepeatedRejects {
         // equal. No line has the number 0.
         self.key.clear();
         self.key.push(reason as u8);
-        let (line, offset) = envelope.unwrap_or_default();
+        let (line, offset, start) = envelope.unwrap_or_default();
         self.key.extend_from_slice(&line.to_le_bytes());
         self.key.extend_from_slice(&offset.unwrap_or(0).to_le_bytes());
+        self.key.extend_from_slice(&start.to_le_bytes());
         self.key.extend_from_slice(bytes);
         if let Some(first) = self.first.get(self.key.as_slice()) {
             return Some(*first);
@@ -61,13 +63,14 @@ mod tests {
     fn only_equal_lines_of_one_envelope_and_reason_repeat() {
         let mut repeats = RepeatedRejects::default();
         let (object, json) = (RejectReason::NotAnObject, RejectReason::NotJson);
-        let first = Some((1, None));
+        let first = Some((1, None, 0));
         assert_eq!(repeats.first(first, object, b"1", 3), None, "the first lines are retained");
         assert_eq!(repeats.first(first, object, b"1", 20), None);
         assert_eq!(repeats.first(first, object, b"1", 21), Some(20));
         for (envelope, reason, bytes) in [
-            (Some((2, None)), object, &b"1"[..]),
-            (Some((1, Some(30))), object, b"1"),
+            (Some((2, None, 0)), object, &b"1"[..]),
+            (Some((1, Some(30), 0)), object, b"1"),
+            (Some((1, None, 7)), object, b"1"),
             (None, object, b"1"),
             (first, json, b"1"),
             (first, object, b"11"),
