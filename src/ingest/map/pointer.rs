@@ -5,6 +5,9 @@ pub(crate) mod tree;
 use self::tree::Branch;
 use crate::json::Key;
 
+/// The maximum number of steps. Following a pointer recurses once per step.
+const MAX_STEPS: usize = 256;
+
 /// A pointer to a value in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer {
@@ -58,6 +61,10 @@ impl Pointer {
         let Some(rest) = rest.strip_prefix('/') else {
             return Err(format!("'{text}' is not a pointer: it must begin with '/'"));
         };
+        let count = rest.split('/').count();
+        if count > MAX_STEPS {
+            return Err(format!("a pointer has at most {MAX_STEPS} steps, and this one has {count}"));
+        }
         let steps = rest.split('/').map(|step| Step::parse(step, text)).collect::<Result<_, _>>()?;
         Ok(Pointer { up, steps, branch: None })
     }
@@ -117,5 +124,8 @@ mod tests {
         for text in ["a", "a/b", "^a", "/a~", "/a~2"] {
             assert!(Pointer::parse(text).is_err(), "{text}");
         }
+        assert_eq!(Pointer::parse(&"/a".repeat(256)).unwrap().steps.len(), 256);
+        let error = Pointer::parse(&"/a".repeat(257)).unwrap_err();
+        assert_eq!(error, "a pointer has at most 256 steps, and this one has 257");
     }
 }
