@@ -109,8 +109,8 @@ impl WriterLock {
                 .caused_by("it contains something else")
                 .hint("move the file away; `wa` creates a new lock"));
         }
-        // The text is informative: a full disk must not stop the writer here. On NFS, other machines
-        // see it once it is synced. A Spark job reads it there.
+        // The text is informative: a full disk must not stop the writer here. On NFS, other
+        // machines see the text once it is synced. A Spark job reads it there.
         let holder = format!("{TEXT_START}{} ({command})\n", std::process::id());
         let _ = file.set_len(0);
         let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(holder.as_bytes()));
