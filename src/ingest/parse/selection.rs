@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_elements_of_many_envelopes_have_keys_of_their_own() {
+    fn equal_elements_of_many_envelopes_have_different_keys() {
         let mut selection = Selection::new(SecretKey::from_bytes([0; 32]));
         (1..=100).for_each(|envelope| selection.add(&reject(Some(envelope), None)));
         assert_eq!(selection.by_key.len(), 100);
