@@ -261,8 +261,8 @@ mod tests {
         assert_eq!(zone.start_of(day("2010-11-07")), at("2010-11-07T02:30:00Z"));
         assert_eq!(zone.day(at("2010-11-07T02:30:59Z")), day("2010-11-07"));
         assert_eq!(zone.day(at("2010-11-07T02:31:00Z")), day("2010-11-06"));
-        let noon = at("2010-11-06T02:30:00Z");
-        assert_eq!(zone.start_bounds(day("2010-11-06")), (noon, noon));
+        let midnight = at("2010-11-06T02:30:00Z");
+        assert_eq!(zone.start_bounds(day("2010-11-06")), (midnight, midnight));
     }
 
     #[test]

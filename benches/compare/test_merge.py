@@ -15,7 +15,7 @@ def measured(seconds, peak=1_000_000):
 class Merge(unittest.TestCase):
     """Tests of the measured merges."""
 
-    def test_lines_compare_medians_with_the_ingest_and_show_the_highest_peak(self):
+    def test_lines_show_ratio_of_medians_and_highest_peak(self):
         runs = {"one ingest": [measured(2.0), measured(4.0), measured(3.0)],
                 "halves": [measured(1.5), measured(1.5, 9_000_000), measured(7.0)]}
         self.assertEqual(lines(runs), [["one ingest", "3.00", "1.00", "1"], ["halves", "1.50", "0.50", "9"]])

@@ -16,9 +16,9 @@ use crate::render::preview::preview_table;
 /// Show how the first records of files would be read, without a store
 ///
 /// Shows the detected format and the reason for it, the columns with samples, unknown fields, the
-/// names of events with similar standard events, the resulting sessions, and rejected lines with
-/// the value at fault. If no event can be read, it shows the keys, the nearest built-in map, and a
-/// draft of a map.
+/// event names and similar standard events, the resulting sessions, and rejected lines with the
+/// value at fault. If no event can be read, it shows the keys, the nearest built-in map, and a draft
+/// of a map.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:

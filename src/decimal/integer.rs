@@ -196,7 +196,7 @@ mod tests {
 
         #[test]
         fn short_numbers_agree_with_others(digits in "(0|[1-9][0-9]{0,12})(\\.[0-9]{1,12})?", scale in -3i64..8) {
-            // A number with an exponent takes the general way.
+            // A number with an exponent takes the general path.
             let general = parse_scaled(format!("{digits}e0").as_bytes(), scale);
             assert_eq!(parse_scaled(digits.as_bytes(), scale), general);
             assert_eq!(parse_scaled(format!("-{digits}").as_bytes(), scale).map(|n| n.magnitude), general.map(|n| n.magnitude));

@@ -57,7 +57,7 @@ struct Group {
     output: Rows,
 }
 
-/// Order of the rows of an event key: stored events, then new events by time and position.
+/// Orders the rows of an event key: stored events, then new events by time and position.
 fn sort_key(head: &Head) -> SortKey {
     (head.key, head.kind, head.time, i64::from(head.file), head.position, 0)
 }

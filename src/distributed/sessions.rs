@@ -62,7 +62,7 @@ struct Batch {
     output: Rows,
 }
 
-/// Order of the rows of a session key: stored sessions, then new events by time and id.
+/// Orders the rows of a session key: stored sessions, then new events by time and id.
 fn sort_key(head: &Head) -> SortKey {
     (head.key, head.kind, head.time, 0, 0, head.id)
 }

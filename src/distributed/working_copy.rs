@@ -58,7 +58,7 @@ impl FileRequests {
         self.changed.notify_all();
     }
 
-    /// Requests a file, and waits until it was downloaded.
+    /// Requests a file, and waits until it is downloaded.
     fn fetch(&self, path: &str) -> io::Result<()> {
         let mut state = self.lock();
         if !state.results.contains_key(path) {

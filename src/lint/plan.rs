@@ -110,8 +110,8 @@ impl TrackingPlan {
             return if self.additional_events { Check::Passed } else { Check::UnknownEvent };
         };
         let Ok(properties) = serde_json::from_str::<Value>(properties.unwrap_or("{}")) else {
-            // Stored properties are JSON, so parsing fails only if they are nested too deep.
-            let message = "the properties are nested too deep to be checked".to_owned();
+            // Stored properties are JSON, so parsing fails only if they are nested too deeply.
+            let message = "the properties are nested too deeply to be checked".to_owned();
             return Check::Violations(vec![Violation { property: None, message }]);
         };
         let violation = |error: jsonschema::ValidationError<'_>| Violation {

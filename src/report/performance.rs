@@ -128,7 +128,7 @@ pub(crate) fn performance(
     Ok(report)
 }
 
-/// Computes the figures. `sessions` is the end of the session numbers.
+/// Computes the figures. All session numbers are less than `sessions`.
 fn measure(timings: EventTimings, sessions: u32, limit: Option<usize>) -> Performance {
     let slow = timings.responses.iter().filter(|time| **time > SLOW_RESPONSE).count() as u64;
     let share = Percent::from_parts(slow, timings.responses.len() as u64);
@@ -158,7 +158,7 @@ fn measure(timings: EventTimings, sessions: u32, limit: Option<usize>) -> Perfor
     Performance { response_time_ms, load_time_ms, slow_responses, errors }
 }
 
-/// Returns the number of distinct session numbers, given their end.
+/// Returns the number of distinct session numbers, all of which are less than `sessions`.
 fn count_distinct<'a>(numbers: impl Iterator<Item = &'a u32>, sessions: u32) -> u64 {
     let mut seen = vec![0u64; sessions as usize / 64 + 1];
     let mut distinct = 0;

@@ -217,7 +217,7 @@ class Controls(DashboardCase):
         self.assertTrue(page.locator(".tip").is_visible())
         self.assertIn("Previous period", page.locator(".tip").inner_text())
 
-    def test_previous_period_is_drawn_from_the_first_day_of_the_data(self):
+    def test_previous_period_is_drawn_from_first_day_with_data(self):
         # The previous period is 11 September to 10 October. The data begins on 1 October, so the line
         # has 10 points, which end at the right edge of the chart.
         page = self.open()

@@ -62,7 +62,7 @@ fn golden_store_is_verified_and_reported() {
     for version in VERSIONS {
         let sandbox = golden(version);
         sandbox.wa("verify").exits(0);
-        // Sessions of shop: a (10:00 to 10:20, one message), b (only 10:00), c (in the night of the
+        // Sessions of shop: a (10:00 to 10:20, one message), b (only 10:00), c (on the night of the
         // 10th in Berlin); of help: d. The bot session is excluded. Conversations: a and d.
         // Durations: (1200 + 0 + 60 + 90) seconds / 4 sessions = 337.5, rounded to 338.
         assert_eq!(summary(&sandbox), json!([4, 4, 2, 338, 50]), "{version}");

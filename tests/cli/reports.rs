@@ -383,7 +383,7 @@ fn funnel_reads_steps_from_flags_and_settings() {
 }
 
 #[test]
-fn annotations_of_the_window_are_shown_in_trends_in_every_format() {
+fn annotations_of_the_window_are_in_trends_in_every_format() {
     let sandbox = store();
     let settings = sandbox.read("wa-store/wa.toml");
     let notes = "\n[annotations]\n2026-11-09 = [\"=1+1\", \"new widget\"]\n\"2026-11-08\" = \"outage\"\n\
@@ -541,7 +541,7 @@ fn trends_by_interval_has_a_row_for_every_hour_week_and_month() {
 }
 
 #[test]
-fn visitor_whose_id_comes_after_midnight_is_new_with_every_option() {
+fn visitor_with_id_after_midnight_is_new_with_every_option() {
     // The session begins on November 8th without an id. Its visitor is first seen on the 9th, when
     // no session begins.
     let sandbox = Sandbox::new().at("2026-11-09T12:00:00Z");

@@ -164,7 +164,7 @@ fn line_without_its_ip_addresses_is_read_from_its_file() {
 }
 
 #[test]
-fn line_that_is_stored_with_and_without_its_ip_address_is_one_event() {
+fn line_stored_with_and_without_ip_address_is_one_event() {
     let sandbox = Sandbox::new();
     let line = r#"{"ip":"192.0.2.7","user_agent":"x","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
     sandbox.write("a.ndjson", format!("{line}\n"));

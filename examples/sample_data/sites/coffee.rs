@@ -55,7 +55,8 @@ pub fn coffee() -> (Vec<Line>, Vec<Line>) {
     (lines, late)
 }
 
-/// Two page views 50 minutes apart are two sessions, until a late line between them merges the two.
+/// Adds two page views 50 minutes apart, which are two sessions. Returns a late line between them,
+/// which merges the two sessions.
 fn joining_line(traffic: &Traffic, lines: &mut Vec<Line>, rng: &mut Rng) -> Option<Line> {
     let visitor = traffic.visitors.iter().find(|visitor| !visitor.is_bot)?;
     let visit = Visit {

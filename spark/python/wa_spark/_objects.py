@@ -150,7 +150,7 @@ class FileRequests(Object):
         super().__init__(_native.call(0, b"file_requests", b"", 0, 0))
 
     def next(self):
-        """Returns the path of a requested file; an empty text if there is no request for a while."""
+        """Waits for a request. Returns the path of the file; an empty string after a timeout."""
         return self._call("next").decode()
 
     def finish(self, path, error=None):

@@ -49,8 +49,10 @@ fn page(name: &str, about: &str, is_wrapping: bool, map: &Description) -> String
     ));
 
     section("Detection", &mut text);
+    let conditions =
+        if map.detection.len() == 1 { "this condition holds" } else { "all of these conditions hold" };
     push_paragraph(
-        &format!("Form: {}. A record matches if all of these conditions hold:", map.readers.join(", or ")),
+        &format!("Form: {}. A record matches if {conditions}:", map.readers.join(", or ")),
         &mut text,
     );
     text.push('\n');
@@ -58,11 +60,12 @@ fn page(name: &str, about: &str, is_wrapping: bool, map: &Description) -> String
 
     if !map.places.is_empty() {
         section(if is_wrapping { "Wrapped values" } else { "Events in a record" }, &mut text);
+        let pointers = if map.places.len() == 1 { "this pointer" } else { "these pointers" };
         let places = match is_wrapping {
-            true => "`wa` then detects the format of the values at these pointers:",
-            false => "The events are at these pointers:",
+            true => "`wa` then detects the format of the values at",
+            false => "The events are at",
         };
-        text.push_str(&format!("{places}\n\n"));
+        text.push_str(&format!("{places} {pointers}:\n\n"));
         push_items(&map.places, &mut text);
     }
     if !map.columns.is_empty() {

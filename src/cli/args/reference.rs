@@ -189,10 +189,10 @@ fn missing_options(command: &Command, shared: &[Arg]) -> String {
 }
 
 /// Returns the options that at least half of the subcommands of a command share, with the same
-/// description.
+/// description; none for a single subcommand.
 fn shared_arguments(command: &Command) -> Vec<Arg> {
     let subcommands: Vec<&Command> = command.get_subcommands().collect();
-    let Some(first) = subcommands.first() else { return Vec::new() };
+    let [first, _, ..] = subcommands.as_slice() else { return Vec::new() };
     let is_shared = |argument: &&Arg| {
         let has = |sub: &&&Command| sub.get_arguments().any(|other| is_same(argument, other));
         !argument.is_global_set() && subcommands.iter().filter(has).count() * 2 >= subcommands.len()

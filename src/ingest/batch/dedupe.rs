@@ -76,7 +76,7 @@ struct Bucket {
     table: HashTable<u32>,
 }
 
-/// Number of buckets, suited to a batch of ordinary size.
+/// Number of buckets.
 const BUCKETS: usize = 64;
 
 /// Returns the bucket of a key, from bits of the hash that the tables do not use.

@@ -86,7 +86,7 @@ pub struct WriteContext<'a> {
     pub now: Micros,
 }
 
-/// The changes of a batch to the tables, as far as daily statistics depend on them.
+/// The changes of a batch to the tables on which daily statistics depend.
 #[derive(Debug, Default)]
 pub struct TableChanges {
     /// The changed sessions.

@@ -348,8 +348,8 @@ impl SourceRegistry {
         Ok(resumed.unwrap_or(ReadPlan::Full))
     }
 
-    /// Returns the heads of the recorded files with this name, as far as this file begins with
-    /// them.
+    /// Returns the heads with which this file begins, among those recorded for files with this
+    /// name.
     pub fn heads_continued_by(&self, path: &str, file: &File) -> io::Result<Vec<String>> {
         let read = |offset, bytes: &mut [u8]| read_full_at(file, bytes, offset);
         let mut parts = FileParts { read, heads: Vec::new() };

@@ -72,7 +72,7 @@ pub fn describe(map: &Map, text: &str) -> Description {
                 }
             }
             if !map.unwrap.is_empty() {
-                description.ignored.push("records without an event at these pointers".to_owned());
+                description.ignored.push("records without an event".to_owned());
             }
         }
         MapKind::Wrapping(defaults) => {
@@ -196,7 +196,7 @@ mod tests {
         let ignored = [
             "records for which `/a` is `t`",
             "events without a name",
-            "records without an event at these pointers",
+            "records without an event",
         ];
         assert_eq!(found.ignored, ignored);
         assert_eq!((found.readers, found.nulls), (vec!["JSON values"], vec!["`none`".to_owned()]));

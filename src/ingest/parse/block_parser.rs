@@ -517,7 +517,7 @@ impl<'a> BlockLines<'a, '_> {
         self.record.offset = Some(self.offset + start as u64);
         self.line.clear();
         if !self.selects_value(value.raw()) {
-            // Nothing in the value was rejected before.
+            // A retry skips values without a rejected event.
         } else if value.kind() == Kind::Object {
             let (line, text) = (&mut self.line, self.text);
             let _ = self.scanner.object(start, |member| line.insert(text, member));

@@ -23,8 +23,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The smallest limit, in bytes.
 const MIN_LIMIT: usize = 8 << 20;
-/// The largest number of unfinished files, each with an open handle. Operating systems allow a
-/// process to have hundreds.
+/// Maximum number of unfinished files, each of which is open. macOS allows a process 256 open files
+/// by default, Linux 1024.
 const MAX_FILES: usize = 128;
 
 /// The limit for parsed chunks that wait for the writing thread.
@@ -41,7 +41,7 @@ struct State {
     next: u64,
     /// Total size of the unreceived chunks, in bytes.
     bytes: usize,
-    /// Unreceived chunks per number.
+    /// Number of unreceived chunks, by block number.
     chunks: BTreeMap<u64, usize>,
     /// Number of open files.
     files: usize,

@@ -135,7 +135,7 @@ pub fn shorten(text: &str) -> String {
     }
 }
 
-/// Returns the type of a string, as far as maps distinguish it.
+/// Returns the type that maps distinguish for a string.
 fn text_type(text: &str) -> &'static str {
     let trimmed = text.trim();
     if crate::ingest::map::local_time::is_number(trimmed) {

@@ -208,7 +208,7 @@ fn attempt(
         .hint("run the command again when no `wa ingest` changes them, or merge copies of them"))
 }
 
-/// The file of the secret key, if it is not in the store.
+/// Returns the path of the secret key if it is not in the store.
 fn key_file(settings: &Settings) -> Option<PathBuf> {
     settings.key_file.clone()
 }

@@ -20,10 +20,10 @@ use crate::store::tables::visitors::LOOKUP_COLUMNS;
 use crate::time::{Day, Zone};
 
 /// The maximum number of days that are counted together. With ten million visitors, the remaining
-/// 60 bits of the hash collide in about one of 20,000 reports.
+/// 60 bits of the hash collide in about one in 20,000 reports.
 const MAX_DAYS: i32 = 512;
 /// The maximum number of days for which the visitors of the whole window are counted from the same
-/// entries. The remaining 63 bits of the hash collide in about one of 200,000 such reports.
+/// entries. The remaining 63 bits of the hash collide in about one in 200,000 such reports.
 const MAX_DAYS_TOGETHER: u32 = 64;
 
 /// The visitors of the sessions of a window.
@@ -113,7 +113,7 @@ fn partition_first_seen(
     let (window, days) = (query.window, query.window.range());
     let instants = window.instants(zone);
     let shards = VisitorShards::with_capacity(tables.estimated_rows(Table::Visitors, Some(days)));
-    // The day of each row is needed, so frames entirely inside the window are not special.
+    // The times of all rows are read, even in a frame inside the window: each row's day is needed.
     tables.read_each(Table::Visitors, Some(days), &LOOKUP_COLUMNS, &|_, frame| {
         let (high, low) = (frame.ints("hash_high")?, frame.ints("hash_low")?);
         let first_seen = frame.ints("first_seen_at")?;

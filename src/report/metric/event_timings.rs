@@ -29,7 +29,7 @@ pub(crate) struct SessionTimings {
     pub sessions: u64,
     /// The number of bot sessions, whether included or not.
     pub bots: u64,
-    /// The end of the session numbers of errors.
+    /// An exclusive upper bound of the session numbers of errors.
     pub numbers: u32,
 }
 

@@ -4,7 +4,7 @@
 //! chatbot. Visitors are distinguished by a part of a 128-bit hash of that id: six bits select one
 //! of 64 shards. An entry of a shard has 64 bits: a value in its lowest bits, and bits of the hash
 //! in the others. With a value of one bit and ten million visitors, the 69 bits of two hashes
-//! collide in about one of ten million reports, which then counts one visitor too few. Time and
+//! collide in about one in ten million reports, which then counts one visitor too few. Time and
 //! memory grow with the number of sessions. Most of the time is spent on fresh memory pages, which
 //! the kernel clears, so storing all 128 bits would take twice as long.
 //!

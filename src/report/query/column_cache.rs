@@ -10,7 +10,7 @@ use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::{Day, Micros};
 
-/// The rows of a read: its arguments without the columns.
+/// Identifies the rows of a read: all its arguments except the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RowRange {
     /// The table.
@@ -36,9 +36,9 @@ struct CachedColumn {
 struct CachedRows {
     /// The columns by name.
     columns: HashMap<String, CachedColumn>,
-    /// The lists of columns that the current report has read more than once, with their frames.
-    /// These share the memory of the columns. Joining columns takes as long as reading a few rows,
-    /// which matters for reports on thousands of chatbots.
+    /// The lists of columns that the current report has read entirely from the cache, with their
+    /// frames, which share the memory of the columns. Joining columns takes as long as reading a
+    /// few rows, which matters for reports on thousands of chatbots.
     joined: Vec<(Vec<String>, Arc<Vec<Frame>>)>,
 }
 
@@ -124,8 +124,8 @@ impl<'a> ColumnCache<'a> {
     /// # Errors
     /// Fails if a file cannot be read.
     pub fn read(&self, rows: RowRange, columns: &[&str]) -> Result<Arc<Vec<Frame>>> {
-        // The lock is not held while reading: a thread that waits for a part of its read may start
-        // another read in the meantime.
+        // The lock is not held while reading: a thread that waits for part of its read may run
+        // another task of the pool, and that task may read too.
         let mut found = match self.find(rows, columns) {
             Found::Joined(frames) => return Ok(frames),
             Found::Columns(found) => found,
@@ -153,7 +153,7 @@ impl<'a> ColumnCache<'a> {
             [frames] => Arc::clone(frames),
             _ => Arc::new(join(&found)?),
         };
-        // Frames of columns that are not cached would take memory.
+        // A list with uncached columns would hold their memory beyond the limit of the cache.
         if missing.is_empty()
             && let Some(cached) = self.columns().by_rows.get_mut(&rows)
             && cached.joined(columns).is_none()

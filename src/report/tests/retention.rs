@@ -142,7 +142,7 @@ fn periods_follow_the_time_zone() {
 }
 
 #[test]
-fn session_that_began_before_its_visitor_was_seen_is_in_period_0() {
+fn session_begun_before_first_seen_time_is_in_period_0() {
     let mut tables =
         MemoryTables::new(vec![Session { seconds: 7_200, ..session("2026-05-31T23:00:00Z", "a") }]);
     // The first event with the visitor's id is after midnight.

@@ -47,7 +47,8 @@ fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
     bytes.chunks_exact(N).filter_map(|chunk| chunk.try_into().ok())
 }
 
-/// Zigzag encoding: maps signed numbers of small magnitude to small unsigned numbers.
+/// Encodes a number with zigzag encoding, which maps signed numbers of small magnitude to small
+/// unsigned numbers.
 pub(super) fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }

@@ -35,7 +35,7 @@ pub(super) struct SharedIds {
     pub agents: Vec<Option<u32>>,
 }
 
-/// The strings of a block that occur often enough to be shared, with their hashes.
+/// Returns the strings of a block that occur often enough to be shared, with their hashes.
 pub(super) fn frequent_texts(block: &Block, hasher: TextHasher) -> Vec<(TextId, u128)> {
     let mut counts = vec![0u8; block.texts.count()];
     for id in block.rows.iter().flat_map(|row| row.text.iter().chain([&row.triggered_by])) {

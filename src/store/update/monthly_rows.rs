@@ -131,7 +131,7 @@ impl<'a> MonthlyRows<'a> {
             self.new.push(frame(&new)?);
         }
         if self.stored + self.new_rows > MAX_SORTED_ROWS {
-            // Encode the rows: they take a fraction of the memory then.
+            // Encoded rows take a fraction of the memory of frames.
             let partition = match &mut self.partition {
                 Some(partition) => partition,
                 none => none.insert(PartitionBuilder::new(self.snapshot, Table::DailyStats, self.month, 0)),

@@ -175,7 +175,7 @@ fn figures_of_the_sample_data_equal_those_of_reports() {
 }
 
 #[test]
-fn figures_of_many_chatbots_over_two_years_equal_those_of_reports() {
+fn figures_of_many_chatbots_over_two_years_equal_reports() {
     let sandbox = Sandbox::new();
     sandbox.write("log.ndjson", logs::busy(23, 700, 4_000));
     sandbox.wa("ingest -q log.ndjson").exits(0);

@@ -125,7 +125,7 @@ fn is_of_second_chatbot(line: &str) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: fixtures::cases(50), ..ProptestConfig::default() })]
     #[test]
-    fn merge_of_pruned_stores_of_different_chatbots_equals_one_pruned_store(
+    fn merge_of_stores_pruned_per_chatbot_equals_one_pruned_store(
         seeds in prop::collection::vec(any::<Seed>(), 1..30), start: u8, events in 1..40u32, more in 0..40u32
     ) {
         let timeout = fixtures::settings().session_timeout;
@@ -206,7 +206,7 @@ proptest! {
 }
 
 #[test]
-fn visitor_that_another_store_saw_earlier_is_no_longer_new_on_a_pruned_day() {
+fn visitor_first_seen_by_other_store_is_not_new_on_pruned_day() {
     // The second store has pruned all events and sessions of November. In October, the first store
     // saw one of its two visitors.
     let line = |id: u32, visitor: &str, time: &str| {

@@ -1,4 +1,4 @@
-//! Random logs and their distribution to files and ingest runs. The logs have few session keys,
+//! Random logs and their distribution over files and ingest runs. The logs have few session keys,
 //! gaps near the timeout, equal times, lines with and without ids, visitors on two chatbots, and
 //! sessions past midnight.
 
@@ -19,7 +19,7 @@ pub type Seed = [u8; 14];
 /// The current time of the tests, long after all events.
 pub const NOW: Micros = 1_798_761_600_000_000; // 2027-01-01T00:00:00Z
 
-/// The start times of logs: in the night of a clock change, at the end of a month, and at the end
+/// The start times of logs: on the night of a clock change, at the end of a month, and at the end
 /// of a year.
 const START_TIMES: [Micros; 3] = [1_792_877_400_000_000, 1_793_485_800_000_000, 1_767_220_200_000_000];
 

@@ -100,6 +100,6 @@ pub enum BrokenReason {
     NoMatch,
     /// Its wrapped content cannot be decoded.
     BadWrapping,
-    /// Its wrappings are nested too deep.
+    /// Its wrappings are nested too deeply.
     TooDeep,
 }

@@ -55,7 +55,7 @@ fn is_product_version(ip: Option<IpAddr>) -> bool {
 /// Finds IPv4 addresses: four numbers up to 255, separated by dots, possibly with leading zeros.
 ///
 /// tcpdump writes a port as a fifth number. If five numbers fit, it is unclear which four are the
-/// address, so the result covers all five.
+/// IP address, so the result covers all five.
 fn find_v4(run: &str) -> Vec<Address> {
     let mut found: Vec<Address> = Vec::new();
     // The last four numbers, and the offset of the first digit of each.
@@ -141,7 +141,7 @@ fn v6_in(
     let mut to = tail.map_or(part_end, |tail| tail.end);
     let colons = run.get(from..part_end)?;
     let (first, last) = (colons.find(':')?, colons.rfind(':')?);
-    // A single colon at an end is a separator and not part of the address.
+    // A single colon at an end is a separator and not part of the IP address.
     if colons.starts_with(':') && !colons.starts_with("::") {
         from += 1;
     }

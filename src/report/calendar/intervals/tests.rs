@@ -105,7 +105,7 @@ fn months_are_incomplete_at_the_ends_of_the_window_and_today() {
 }
 
 #[test]
-fn hours_of_today_end_with_the_current_one_or_the_last_with_data() {
+fn hours_of_today_end_at_the_current_hour_or_the_last_data() {
     // It is noon.
     let today = window("2026-06-15", "2026-06-15");
     let mut tables = MemoryTables::new(vec![session("2026-06-15T01:00:00Z", "a")]);

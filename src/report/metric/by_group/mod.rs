@@ -21,7 +21,7 @@ use crate::store::frame::Frame;
 
 /// Fewer groups than this are counted together. In the entry of a visitor, the number of the group
 /// takes the place of some bits of the hash. With 255 groups and ten million visitors, the
-/// remaining 61 bits collide in about one of 46,000 reports.
+/// remaining 61 bits collide in about one in 46,000 reports.
 pub(crate) const MAX_GROUPS: usize = 256;
 
 /// The figures of each group, and of all sessions at the end.
