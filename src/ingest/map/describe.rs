@@ -193,11 +193,7 @@ mod tests {
         let property = vec!["`/n` if `/a` is `x`, `y` or `z`".to_owned()];
         assert_eq!(found.properties, [("n".to_owned(), property)]);
         assert_eq!(found.names, [("old".into(), "new".into())]);
-        let ignored = [
-            "records for which `/a` is `t`",
-            "events without a name",
-            "records without an event",
-        ];
+        let ignored = ["records for which `/a` is `t`", "events without a name", "records without an event"];
         assert_eq!(found.ignored, ignored);
         assert_eq!((found.readers, found.nulls), (vec!["JSON values"], vec!["`none`".to_owned()]));
     }

@@ -1,10 +1,10 @@
 //! Builds event rows from the fields of lines.
 
+use super::ParseOptions;
 use super::enrichment::{EnrichmentMemos, ResolvedIp, RowEnricher};
 use super::extra_fields::InheritedFields;
 use super::fields::{Field, FieldSet, TEXTS, TRIMMED, fields_in, standard_category};
 use super::line_fields::LineFields;
-use super::parsed::ParseOptions;
 use super::rejected::{RejectReason, RejectedIdentity};
 use super::text::Interner;
 use super::timestamp;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use super::messages::FileEnd;
+use super::run::FileEnd;
 use crate::error::Error;
 use crate::ingest::input::source_registry::{MapVersion, ReadPosition, SourceFile, SourceRegistry};
 use crate::ingest::input::sources::SourceUpdate;

@@ -1,7 +1,7 @@
 //! The pipeline of an ingest: runs the stages on several threads and commits the result.
 //!
-//! - One thread reads the files ([`file_reader`]) and queues blocks of lines.
-//! - The parsing threads ([`read_ahead`]) convert blocks to chunks of events.
+//! - One thread reads the files and queues blocks of lines, and the parsing threads convert blocks
+//!   to chunks of events ([`read_ahead`]).
 //! - The calling thread receives the chunks in order ([`run`](mod@run)), and writes and commits
 //!   each full batch ([`flush`]).
 //! - Batches that span many days or overlap earlier batches are kept in temporary files and written
@@ -13,9 +13,7 @@
 mod backpressure;
 mod batch_times;
 mod file_progress;
-mod file_reader;
 mod flush;
-mod messages;
 mod options;
 mod read_ahead;
 mod report;
@@ -51,7 +49,7 @@ use crate::store::{Store, Writer, key};
 use crate::time::Zone;
 use backpressure::Backpressure;
 use file_progress::FileProgress;
-use file_reader::IngestInputs;
+use read_ahead::IngestInputs;
 use run::{Batch, IngestRun};
 use scatter::Scatter;
 
