@@ -291,7 +291,7 @@ impl ParseTask {
         }
     }
 
-    /// Replaces the path of the copy by the name of the original in an error.
+    /// Replaces the path of the copy with the name of the original in an error.
     fn with_name(&self, outcome: FileOutcome) -> FileOutcome {
         let rename = |error: String| error.replace(&self.path.display().to_string(), &self.name);
         match outcome {

@@ -37,7 +37,7 @@ fn parse_entry(entry: &str) -> Option<IpAddr> {
     Some(bare.parse::<IpAddr>().ok()?.to_canonical())
 }
 
-/// Returns the stored form of an IP address: the address, its network (/24 or /48), or `None`.
+/// Returns the stored form of an IP address: itself, its network (/24 or /48), or `None`.
 pub fn apply_ip_policy(policy: IpPolicy, ip: IpAddr) -> Option<String> {
     let stored = match (policy, ip) {
         (IpPolicy::Drop, _) => return None,

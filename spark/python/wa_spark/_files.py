@@ -142,7 +142,7 @@ class FileSystems:
         return False
 
     def replace(self, folder, name, staging, content):
-        """Replaces the file `name` of a folder by another content.
+        """Replaces the contents of the file `name` of a folder.
 
         Object stores replace it atomically when it is written. For other file systems, the content is
         written to the subfolder `staging` and renamed: atomically on HDFS. Some file systems remove

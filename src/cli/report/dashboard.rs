@@ -165,9 +165,9 @@ fn resolve(options: &Options, snapshot: &Snapshot) -> Result<DashboardOptions> {
     Ok(DashboardOptions::new(request, &lengths, options.condition_texts.clone()))
 }
 
-/// Replaces a file by a rename: a reader sees either the old or the new file. The new file has the
-/// permissions of the old one, and a link to a file stays a link. A device or a pipe is written
-/// directly.
+/// Replaces a file by renaming the new one: a reader sees either the old or the new file. The new
+/// file has the permissions of the old one, and a link to a file stays a link. A device or a pipe
+/// is written directly.
 fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |error: std::io::Error| Error::io("write", path, error);
     let old = std::fs::metadata(path).ok();

@@ -26,7 +26,7 @@ const ENTRY: usize = 20;
 pub struct Ordinals {
     /// Distinguishes the lines of the current file from equal lines of other files.
     scope: u128,
-    /// Counts by hash and scope of the lines since the last run was written.
+    /// Counts of the lines since the last run was written, by hash and scope.
     counts: HashMap<u128, u32, PreHashed>,
     times: TimeRange,
     runs: Vec<Run>,

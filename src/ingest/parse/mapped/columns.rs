@@ -222,8 +222,8 @@ fn with_text(hash: u128, text: &str) -> u128 {
     hasher.digest128()
 }
 
-/// The outcome of a conversion. The value is in the slot of its field: a value that is returned
-/// would be copied, in words of another size than those in which it was written, which is slow.
+/// The outcome of a conversion. The value itself is in the slot of its field: returning it would
+/// copy it with loads of another width than the stores that wrote it, which stalls the processor.
 #[derive(Clone, Copy, Debug)]
 enum Converted {
     Null,

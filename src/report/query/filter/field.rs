@@ -115,7 +115,7 @@ impl Field {
         self.is_guess
     }
 
-    /// Replaces the assumed column by the JSON column in which the name was found.
+    /// Replaces the assumed column with the JSON column in which the name was found.
     pub(super) fn confirm(&mut self, table: Table, column: &'static Column) {
         (self.table, self.column, self.is_guess) = (table, column, false);
     }
