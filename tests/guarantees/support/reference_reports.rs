@@ -139,7 +139,7 @@ impl<'a> ReferenceReports<'a> {
         self.zone.timestamp_micros(time).unwrap().date_naive()
     }
 
-    /// Returns the indices of the sessions in the scope, including bot sessions.
+    /// Returns the indexes of the sessions in the scope, including bot sessions.
     fn in_scope(&self, scope: &Scope) -> Vec<usize> {
         let is_in_scope = |at: &usize| {
             let session = &self.sessions[*at];
@@ -152,7 +152,7 @@ impl<'a> ReferenceReports<'a> {
         (0..self.sessions.len()).filter(is_in_scope).collect()
     }
 
-    /// Returns the indices of the sessions that count.
+    /// Returns the indexes of the sessions that count.
     fn counted(&self, scope: &Scope) -> Vec<usize> {
         let mut counted = self.in_scope(scope);
         counted.retain(|at| scope.include_bots || self.sessions[*at]["is_bot"] == false);
@@ -174,8 +174,8 @@ impl<'a> ReferenceReports<'a> {
         self.zone
     }
 
-    fn rows(&self, indices: &[usize]) -> Vec<&'a Row> {
-        indices.iter().map(|at| &self.sessions[*at]).collect()
+    fn rows(&self, indexes: &[usize]) -> Vec<&'a Row> {
+        indexes.iter().map(|at| &self.sessions[*at]).collect()
     }
 
     /// Returns the number of sessions of each visitor.
