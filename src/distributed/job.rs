@@ -455,7 +455,7 @@ fn open_working_copy(dir: &Path, settings: &Settings, requests: Arc<FileRequests
     for (name, path) in paths.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?))) {
         if path.starts_with(dir) {
             return Err(Error::usage(format!("`{name}` in wa.toml is a path relative to the store"))
-                .hint("write the absolute path of a file that all machines have at the same place"));
+                .hint("write an absolute path at which all machines have the file"));
         }
     }
     // Opening the writer reports a manifest that cannot be used.
