@@ -83,7 +83,7 @@ class Urls(unittest.TestCase):
         return wa_spark.ingest(self.spark, inputs, store, **options)
 
     def expected(self, files, store, night=0):
-        """Ingests local files by `wa`. Returns the summary."""
+        """Ingests local files with `wa`. Returns the summary."""
         now = stores.NOW + night * stores.NIGHT
         return json.loads(stores.wa(store, "ingest", "--format", "json", *files, now=now))
 
@@ -164,7 +164,7 @@ class Urls(unittest.TestCase):
         summary = self.ingest(urls[0], f"{url}/store", 1)
         self.assertEqual({file["outcome"] for file in summary["files"]}, {"unchanged"})
         self.assertEqual(len(set(self.opened_logs())), 3)
-        # Local commands, and reports by Spark.
+        # Local commands, and reports that Spark computes.
         for kind in REPORTS:
             expected = stores.wa(by_ingest, "report", kind, "--days", "60", "--as-of", "latest", "--format", "json")
             arguments = ["report", kind, "--days", "60", "--as-of", "latest", "--format", "json"]
@@ -242,7 +242,7 @@ class Urls(unittest.TestCase):
         url, root = "viewfs://lake/mounted", self.served / "viewfs"
         root.mkdir()
         folders, nights = self.nights(4, root)
-        # The job creates the store, in the default time zone, and takes a key that exists.
+        # The job creates the store, in the default time zone, and uses an existing key.
         by_ingest = stores.create(self.root / f"{self.name}-ingest", toml="")
         (by_ingest / "wa.toml").unlink()
         (root / "store").mkdir()

@@ -267,7 +267,7 @@ class FileSystems:
         address = path.toUri()
         key = (address.getScheme(), address.getAuthority())
         if key not in self._open:
-            # An instance of its own: the settings of shared instances do not change.
+            # A separate instance, because the settings of a shared one do not change.
             system = self._hadoop.fs.FileSystem.newInstance(address, self._settings)
             self._open[key] = system
             self._write_no_checksum_files(system)

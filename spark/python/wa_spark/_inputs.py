@@ -1,4 +1,4 @@
-"""The inputs of a job at URLs: finds their files, and reads them by tasks."""
+"""The inputs of a job at URLs: finds their files, and reads them in tasks."""
 
 import re
 
@@ -46,7 +46,7 @@ def read_files(spark, urls, empty=()):
         table = spread(spark, empty, schema, 1)
         return read_files(spark, urls).union(table) if urls else table
     reader = spark.read.format("binaryFile").options(
-        # No columns of partitions, and no silent omissions.
+        # Derives no columns from the names of folders, and omits no file without an error.
         recursiveFileLookup="true",
         ignoreMissingFiles="false",
         ignoreCorruptFiles="false",

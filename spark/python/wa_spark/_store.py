@@ -228,8 +228,8 @@ class Store:
             with open(os.path.join(self.folder, MANIFEST), "wb") as file:
                 file.write(self._base)
             return
-        # Empty files in place of the entries: the job fails if the folder has other files, or data
-        # files without a manifest.
+        # Creates empty files in place of the entries, so that the job fails as on a mounted store if
+        # the folder has other files, or data files without a manifest.
         for entry in entries:
             if entry.name in {LOCK, STAGING, *SETTINGS}:
                 continue
