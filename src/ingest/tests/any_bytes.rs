@@ -110,6 +110,24 @@ fn outcome(
     (all, counts, unfinished)
 }
 
+/// Removes the escapes of surrogates: serde_json rejects lone ones, which `wa` accepts.
+fn without_surrogates(line: &str) -> String {
+    let is_surrogate = |escape: &str| {
+        let code = escape.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        code.is_some_and(|code| (0xd800..0xe000).contains(&code))
+    };
+    let mut parts = line.split("\\u");
+    let mut text = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        if is_surrogate(part) {
+            text.push_str(&part[4..]);
+        } else {
+            text.extend(["\\u", part]);
+        }
+    }
+    text
+}
+
 /// Returns the numbers of events and blank lines of an input, counted with serde_json.
 fn events(bytes: &[u8]) -> (u64, u64) {
     let (mut read, mut blank) = (0, 0);
@@ -118,8 +136,7 @@ fn events(bytes: &[u8]) -> (u64, u64) {
             blank += 1;
             continue;
         }
-        // serde_json rejects lone surrogates, which `wa` accepts.
-        let line = String::from_utf8(line.to_vec()).map(|line| line.replace("\\ud800", ""));
+        let line = String::from_utf8(line.to_vec()).map(|line| without_surrogates(&line));
         let object = line.ok().and_then(|line| serde_json::from_str::<serde_json::Value>(&line).ok());
         let null = |value: &serde_json::Value| value.is_null() || value == "";
         let has_name = |o: &serde_json::Value| {
