@@ -17,8 +17,8 @@ use crate::render::preview::preview_table;
 ///
 /// Shows the detected format and the reason for it, the columns with samples, unknown fields, the
 /// event names and similar standard events, the resulting sessions, and rejected lines with the
-/// value at fault. If no event can be read, it shows the keys, the nearest built-in map, and a draft
-/// of a map.
+/// value at fault. If no event can be read, it shows the keys, the nearest built-in map, and a
+/// draft of a map.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -158,7 +158,7 @@ fn measure(timings: EventTimings, sessions: u32, limit: Option<usize>) -> Perfor
     Performance { response_time_ms, load_time_ms, slow_responses, errors }
 }
 
-/// Returns the number of distinct session numbers, all of which are less than `sessions`.
+/// Returns the number of distinct session numbers. All numbers are less than `sessions`.
 fn count_distinct<'a>(numbers: impl Iterator<Item = &'a u32>, sessions: u32) -> u64 {
     let mut seen = vec![0u64; sessions as usize / 64 + 1];
     let mut distinct = 0;

@@ -25,8 +25,8 @@ use crate::time::{Clock, Zone};
 /// No event is stored twice, so the command can run every night over the whole folder. An invalid
 /// line is rejected, counted, and stored with its reason. The ingest summary at the end counts the
 /// outcomes of all events. With --quiet, it is printed only after an error or if lines were newly
-/// rejected. Rejected lines do not change the exit status, unless all lines are rejected: then it is
-/// 4, and the output describes the lines.
+/// rejected. Rejected lines do not change the exit status, unless all lines are rejected: then it
+/// is 4, and the output describes the lines.
 ///
 /// The first ingest creates the store and writes its settings, including --ip, --geoip and
 /// --memory, to wa.toml.

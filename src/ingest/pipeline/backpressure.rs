@@ -23,8 +23,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The smallest limit, in bytes.
 const MIN_LIMIT: usize = 8 << 20;
-/// Maximum number of unfinished files, each of which is open. macOS allows a process 256 open files
-/// by default, Linux 1024.
+/// Maximum number of unfinished files, which are all open. By default, macOS allows a process 256
+/// open files, Linux 1024.
 const MAX_FILES: usize = 128;
 
 /// The limit for parsed chunks that wait for the writing thread.
