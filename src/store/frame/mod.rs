@@ -16,6 +16,7 @@ use polars::prelude::{
     BooleanChunked, Column as PolarsColumn, DataFrame, DataType, IdxCa, IntoColumn, NamedFrom,
     NewChunkedArray, PlSmallStr, Series, TimeUnit,
 };
+use polars_arrow::bitmap::Bitmap;
 
 pub use cell::{Cell, Cells};
 pub(crate) use column::{Bools, Floats, Ints, Texts};
@@ -165,7 +166,8 @@ impl Frame {
     /// # Errors
     /// Fails if the number of values in `keep` is not the number of rows.
     pub fn filter(&self, keep: impl Iterator<Item = bool>) -> Result<Frame> {
-        let mask = BooleanChunked::from_iter_values("keep".into(), keep);
+        // Collect into a bitmap here: Polars is compiled without optimizations.
+        let mask = BooleanChunked::from_bitmap("keep".into(), keep.collect::<Bitmap>());
         // Filter on this thread only. While a thread waits for parallel work, rayon lets it start
         // another partition; two partitions then share one thread while others are idle.
         let data = self.data.filter_seq(&mask);
