@@ -38,8 +38,28 @@ pub enum Unreadable {
 pub enum StoredReject {
     /// The line as a block.
     Block(Box<RawBlock>),
-    /// The stored text is not sufficient. The file must be read, with this map if there is one.
-    InFile(Option<SharedMap>),
+    /// The stored text is not sufficient. The file must be read.
+    InFile(InFile),
+}
+
+/// How a rejected line is read from its file.
+#[derive(Debug)]
+pub struct InFile {
+    /// The map that reads the file; without it, the format is detected.
+    pub map: Option<SharedMap>,
+    /// Whether the line is read from its file only because it is too long to be stored.
+    pub is_truncated: bool,
+}
+
+/// The part of a record that is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StoredText {
+    /// The whole record.
+    Whole,
+    /// The beginning of the record, unchanged.
+    Beginning,
+    /// The text was changed or removed, or is a part of a record.
+    Other,
 }
 
 /// Reads stored rejected lines.
@@ -67,29 +87,39 @@ impl RejectReader {
             (None, Some(name)) => Some(self.named(name).ok_or(Unreadable::UnknownMap)?),
             (None, None) => None,
         };
-        if !self.is_whole(reject) {
-            return Ok(StoredReject::InFile(map));
+        let text = self.stored_text(reject);
+        if text == StoredText::Other {
+            return Ok(StoredReject::InFile(InFile { map, is_truncated: false }));
         }
         let bytes = reject.raw_bytes();
         let layout = match &map {
-            Some(map) if reject.given.is_none() => match layout(map, reject, &bytes) {
+            Some(of_map) if reject.given.is_none() => match layout(of_map, reject, &bytes) {
                 Some(layout) => Some(layout),
-                None => return Ok(StoredReject::InFile(Some(map.clone()))),
+                None => return Ok(StoredReject::InFile(InFile { map, is_truncated: false })),
             },
             _ => None,
         };
+        if text == StoredText::Beginning {
+            return Ok(StoredReject::InFile(InFile { map, is_truncated: true }));
+        }
         Ok(StoredReject::Block(Box::new(block(reject, bytes, map, layout))))
     }
 
-    /// Returns whether the stored text of a line is the whole record that was read.
-    fn is_whole(&self, reject: &RejectRecord) -> bool {
+    /// Returns the part of the record that the stored text of a line is.
+    fn stored_text(&self, reject: &RejectRecord) -> StoredText {
         let is_stored = reject.raw.is_some() || reject.raw_base64.is_some();
         let is_masked = |hash: &String| *hash != hex_line_hash(&self.key, &reject.sha256);
-        is_stored
-            && reject.raw_bytes().len() as u64 >= reject.length
-            && !reject.keyed_hash.as_ref().is_some_and(is_masked)
-            && !reject.is_part
-            && reject.index.is_none()
+        if !is_stored
+            || reject.keyed_hash.as_ref().is_some_and(is_masked)
+            || reject.is_part
+            || reject.index.is_some()
+        {
+            StoredText::Other
+        } else if (reject.raw_bytes().len() as u64) < reject.length {
+            StoredText::Beginning
+        } else {
+            StoredText::Whole
+        }
     }
 
     /// Returns the built-in map, or the map of a file.

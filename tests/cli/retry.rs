@@ -216,6 +216,21 @@ fn long_line_is_read_from_its_file() {
 }
 
 #[test]
+fn equal_lines_of_which_one_is_too_long_to_store_are_two_events() {
+    let sandbox = Sandbox::new();
+    let line = r#"{"session_id":"s","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
+    let space = " ".repeat(70_000);
+    // Each text occurs twice. White space is no part of an event.
+    sandbox.write("a.ndjson", format!("{line}\n{space}{line}\n{line}\n{space}{line}\n"));
+    sandbox.wa("ingest a.ndjson").exits(4);
+    assert_eq!(sandbox.wa("rejects --format json").json()["lines"], 2);
+    let summary = retry(&sandbox, "--chatbot c", "a.ndjson --chatbot c");
+    assert_eq!((&summary["accepted"], &summary["total"]["stored"]), (&2.into(), &4.into()), "{summary}");
+    sandbox.wa("--store direct ingest a.ndjson --chatbot c").exits(0);
+    assert_eq!(events(&sandbox, "wa-store"), events(&sandbox, "direct"));
+}
+
+#[test]
 fn line_before_a_read_error_stays_until_its_file_is_whole() {
     let sandbox = Sandbox::new();
     let line = format!("{}\n", long_line("s", "a"));
@@ -391,6 +406,9 @@ fn filter_without_lines_prints_a_note() {
     for command in ["rejects --file b.ndjson", "rejects --retry --file b.ndjson"] {
         sandbox.wa(command).exits(0).warns("no rejected line has this reason and file");
     }
+    sandbox.wa("rejects --retry").exits(0).warns("the line was rejected again");
+    sandbox.write("a.ndjson", "{\n[\n");
+    sandbox.wa("ingest a.ndjson").exits(4);
     sandbox.wa("rejects --retry").exits(0).warns("every line was rejected again");
 }
 

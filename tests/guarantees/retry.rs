@@ -8,6 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use wa::ingest::IngestOptions;
 use wa::progress::NoProgress;
+use wa::settings::{IpPolicy, Settings};
 use wa::store::manifest::Manifest;
 use wa::time::SECOND;
 
@@ -15,6 +16,9 @@ use super::support::fixtures;
 use super::support::generated_logs::NOW;
 use super::support::memory_file_system::MemoryFileSystem;
 use super::support::tables;
+
+/// A batch size with which the files of rejected lines are read again for one line at a time.
+const ONE_LINE: usize = 256;
 
 /// A line of a log. Lines of a file with the same number are equal.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +40,7 @@ enum Line {
 #[derive(Clone, Copy, Debug)]
 enum Operation {
     Ingest { file: usize, with_chatbot: bool },
-    Retry { file: Option<usize>, reason: Option<&'static str>, with_chatbot: bool },
+    Retry { file: Option<usize>, reason: Option<&'static str>, with_chatbot: bool, in_rounds: bool },
     Hide(usize),
     Show(usize),
 }
@@ -121,30 +125,35 @@ impl Logs {
                 let report = fixtures::ingest(&self.disk, &settings, &options).unwrap();
                 assert!(report.failure.is_none() && report.summary.adds_up());
             }
-            Operation::Retry { file, reason, with_chatbot } => {
-                let options = self.options(Vec::new(), with_chatbot);
+            Operation::Retry { file, reason, with_chatbot, in_rounds } => {
                 let file = file.map(|file| self.path(file).display().to_string());
                 let selects = |reject: &wa::store::rejects::RejectRecord| {
                     file.as_ref().is_none_or(|file| *file == reject.file)
                         && reason.is_none_or(|reason| reason == reject.reason)
                 };
-                let first = || Manifest::new(NOW, "UTC", 1800 * SECOND);
-                let writer = fixtures::store_in(&self.disk).writer_without_lock(first).unwrap();
-                let enricher = fixtures::enricher();
-                let report = wa::ingest::retry_with_writer(
-                    writer,
-                    &settings,
-                    &options,
-                    enricher,
-                    &selects,
-                    &NoProgress,
-                );
-                let report = report.unwrap();
-                assert!(report.ingest.failure.is_none() && report.ingest.summary.adds_up());
-                let unread: u64 = report.unreadable.values().map(|unread| unread.lines).sum();
-                assert_eq!(report.lines, report.accepted + report.rejected + unread);
+                let mut options = self.options(Vec::new(), with_chatbot);
+                if in_rounds {
+                    options.batch_bytes = Some(ONE_LINE);
+                }
+                self.retry(&settings, &options, &selects);
             }
         }
+    }
+
+    fn retry(
+        &self,
+        settings: &Settings,
+        options: &IngestOptions,
+        selects: &dyn Fn(&wa::store::rejects::RejectRecord) -> bool,
+    ) {
+        let first = || Manifest::new(NOW, "UTC", 1800 * SECOND);
+        let writer = fixtures::store_in(&self.disk).writer_without_lock(first).unwrap();
+        let enricher = fixtures::enricher();
+        let report =
+            wa::ingest::retry_with_writer(writer, settings, options, enricher, selects, &NoProgress).unwrap();
+        assert!(report.ingest.failure.is_none() && report.ingest.summary.adds_up());
+        let unread: u64 = report.unreadable.values().map(|unread| unread.lines).sum();
+        assert_eq!(report.lines, report.accepted + report.rejected + unread);
     }
 
     /// Returns the number of stored events by session and name.
@@ -193,8 +202,9 @@ fn operation() -> impl Strategy<Value = Operation> {
     let reason = prop_oneof![Just(None), Just(Some("no_chatbot_id")), Just(Some("not_json"))];
     prop_oneof![
         3 => (0..2usize, any::<bool>()).prop_map(|(file, with_chatbot)| Operation::Ingest { file, with_chatbot }),
-        4 => (proptest::option::of(0..2usize), reason, any::<bool>()).prop_map(|(file, reason, with_chatbot)| {
-            Operation::Retry { file, reason, with_chatbot }
+        4 => (proptest::option::of(0..2usize), reason, any::<[bool; 2]>()).prop_map(|(file, reason, flags)| {
+            let [with_chatbot, in_rounds] = flags;
+            Operation::Retry { file, reason, with_chatbot, in_rounds }
         }),
         1 => (0..2usize).prop_map(Operation::Hide),
         1 => (0..2usize).prop_map(Operation::Show),
@@ -230,7 +240,7 @@ fn check(files: &[Vec<Line>], operations: &[Operation]) {
     (0..2).for_each(|file| logs.hide(file, false));
     // A retry of everything stores what was rejected, without the help of an ingest.
     if ingested.contains(&true) {
-        logs.run(Operation::Retry { file: None, reason: None, with_chatbot: true });
+        logs.run(Operation::Retry { file: None, reason: None, with_chatbot: true, in_rounds: false });
         let is_ingested = |(session, _): &(String, String)| {
             (0..2).any(|n| {
                 ingested[n] && (session == &format!("s{n}") || session.starts_with(&format!("e{n}-")))
@@ -259,4 +269,23 @@ proptest! {
     ) {
         check(&files, &operations);
     }
+}
+
+#[test]
+fn record_of_two_rejected_lines_is_read_in_two_rounds() {
+    let logs = Logs { folder: fixtures::folder(), disk: MemoryFileSystem::new() };
+    let line = r#"{"session_id":"s0","ip":"192.0.2.7","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
+    std::fs::write(logs.path(0), gzip(&format!("{line}\n{line}\n"))).unwrap();
+    // The stored texts differ, because the IP address was masked in two ways.
+    for ip in [IpPolicy::Truncate, IpPolicy::Drop] {
+        let settings = Settings { ip, ..fixtures::settings() };
+        let mut options = logs.options(vec![logs.path(0).display().to_string()], false);
+        options.force = true;
+        fixtures::ingest(&logs.disk, &settings, &options).unwrap();
+    }
+    assert_eq!(logs.reasons(), BTreeMap::from([("no_chatbot_id".to_owned(), 2)]));
+    let options = IngestOptions { batch_bytes: Some(ONE_LINE), ..logs.options(Vec::new(), true) };
+    logs.retry(&fixtures::settings(), &options, &|_| true);
+    assert_eq!(logs.events().values().sum::<usize>(), 2);
+    assert!(logs.reasons().is_empty());
 }

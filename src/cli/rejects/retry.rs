@@ -121,10 +121,11 @@ pub(super) fn run(
     if report.lines == 0 {
         super::note_empty_filter(filter, printer);
     } else if report.accepted == 0 && report.rejected > 0 && report.unreadable.is_empty() {
-        printer.note(
-            "every line was rejected again; run `wa preview FILE` to see what is wrong, and retry with \
-             --chatbot or --map",
-        );
+        let lines = if report.lines == 1 { "the line" } else { "every line" };
+        printer.note(&format!(
+            "{lines} was rejected again; run `wa preview FILE` to see what is wrong, and retry with \
+             --chatbot or --map"
+        ));
     }
     report.ingest.failure.or(unread).map_or(Ok(()), Err)
 }

@@ -7,6 +7,7 @@ use memchr::memchr;
 use super::extra_fields::InheritedFields;
 use super::fields::Field;
 use super::line_fields::LineFields;
+use super::lines::without_line_end;
 use super::mapped::properties::SetValue;
 use super::rejected::{RejectReason, RejectedIdentity, RejectedLine, RepeatedRejects};
 use super::row_builder::{IdSource, LineKind, ParserScratch, RowBuilder};
@@ -581,10 +582,4 @@ impl<'a> BlockLines<'a, '_> {
         }
         self.push_rejected(rejected);
     }
-}
-
-/// Returns a line without `\n` or `\r\n`.
-pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
 }

@@ -15,7 +15,8 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-use super::block_parser::{BlockLines, without_line_end};
+use super::block_parser::BlockLines;
+use super::lines::{TextLine, without_line_end};
 use super::rejected::{RejectReason, hex_line_hash, line_hash};
 use super::unparsed_lines::UnparsedLine;
 use crate::ingest::map::Reader;
@@ -320,22 +321,15 @@ impl BlockLines<'_, '_> {
     #[cold]
     pub(super) fn run_selected(&mut self) {
         let mut pos = 0;
-        while pos < self.text.len() {
-            self.reject_unparsed_lines();
-            let number = self.number;
-            self.number += 1;
-            let rest = self.text.as_bytes().get(pos..).unwrap_or(&[]);
-            let end = pos + memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-            let line = self.text.get(pos..end).unwrap_or("");
-            let start = pos + (line.len() - line.trim_start_matches('\u{feff}').len());
-            let stop = pos + without_line_end(line.as_bytes()).len();
-            if self.selects_record(start, stop.max(start)) {
-                self.parse_line(number, pos);
+        while let Some(TextLine { number, start, end, next }) = self.next_line(pos) {
+            let line = self.text.get(start..end).unwrap_or("");
+            let marks = line.len() - line.trim_start_matches('\u{feff}').len();
+            if self.selects_record(start + marks, end) {
+                self.parse_line(number, start);
                 self.emit_if_full();
             }
-            pos = end;
+            pos = next;
         }
-        self.reject_unparsed_lines();
     }
 
     /// Returns the keyed hash of the envelope of the current element.

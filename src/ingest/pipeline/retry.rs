@@ -37,6 +37,8 @@ use crate::store::{Snapshot, Store, Writer};
 const MAX_TIMES: u64 = 1 << 20;
 /// The number of lines, about 100 bytes each, for which files are read again.
 const MAX_WAITING: usize = 1 << 18;
+/// Batch bytes per line for which files are read again.
+const BATCH_BYTES_PER_LINE: usize = 256;
 /// The number of lines in the files of rejected lines that contain waiting lines.
 const MAX_HELD: usize = 1 << 22;
 
@@ -119,6 +121,7 @@ pub fn retry_with_writer(
         file_count: 0,
         waiting: FileRejects::default(),
         held: Vec::new(),
+        round: 0,
         report: RetryReport::default(),
     };
     match retry.run_all(selects) {
@@ -155,19 +158,28 @@ pub(super) struct Retry<'a> {
     waiting: FileRejects,
     /// The files of rejected lines that contain waiting lines, with the changes of all their lines.
     held: Vec<(AuxiliaryFile, Vec<Change>)>,
+    /// The number of times that the files of waiting lines were read.
+    pub round: usize,
     pub report: RetryReport,
 }
 
-/// The text from which the lines of a file are read.
+/// The lines of a file among which equal lines are counted.
 ///
 /// Two rejected lines can lead to the same event in different passes: a line of JSON and an element
-/// of it. Ordinals are therefore counted per pass, so that the event is stored once.
+/// of it. Ordinals are therefore counted per pass, so that the event is stored once. A line that is
+/// stored in full can have the same event as one that is too long for that, with white space around
+/// it. These are two events, so both lines belong to the same pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
-    /// The stored text.
-    StoredText,
-    /// The file, read with the map of this name, or else with the detected format.
-    File(Option<String>),
+    /// Lines that are read from their stored text, or would be if they were shorter.
+    WholeLines,
+    /// Lines that are read from the file for another reason.
+    File {
+        /// The name of the map that reads the file; without it, the format is detected.
+        map: Option<String>,
+        /// The number of the round. Two rejected lines of different rounds can be the same record.
+        round: usize,
+    },
 }
 
 /// The change of a rejected line.
@@ -185,6 +197,8 @@ impl Retry<'_> {
         // in order.
         let mut files: Vec<AuxiliaryFile> = snapshot.manifest().rejects.clone();
         files.sort_by_key(|file| file.written_at);
+        // Tests set a small batch.
+        let max_waiting = MAX_WAITING.min(self.run.batch_bytes / BATCH_BYTES_PER_LINE);
         self.run.progress.set_total(files.iter().map(|file| file.bytes).sum());
         for file in files {
             let content = snapshot.read_checked(&file.path, &file.checksum)?;
@@ -199,7 +213,7 @@ impl Retry<'_> {
                 false => self.rewrite(&file, &content, &changes)?,
             }
             let held: usize = self.held.iter().map(|(_, changes)| changes.len()).sum();
-            if self.waiting.len() >= MAX_WAITING || held >= MAX_HELD {
+            if self.waiting.len() >= max_waiting || held >= MAX_HELD {
                 self.retry_waiting(&snapshot)?;
             }
             self.run.progress.advance(bytes);
@@ -246,10 +260,11 @@ impl Retry<'_> {
         if self.waiting.len() == 0 {
             return Ok(());
         }
+        self.round += 1;
         let candidates = Arc::new(presets::candidates());
         let mut held = std::mem::take(&mut self.held);
         for (name, source) in self.waiting.take() {
-            let (selection, problem) = self.retry_file(&name, source.map, source.selection, &candidates)?;
+            let (selection, problem) = self.retry_file(&name, source.from, source.selection, &candidates)?;
             for ((file, line), found) in source.places.into_iter().zip(selection.outcomes()) {
                 let change = match (found, &problem) {
                     (Found::Rejected(reason), _) => self.reject(reason),
@@ -286,8 +301,8 @@ impl Retry<'_> {
         self.report.lines += 1;
         let raw = match self.lines.reader.read(reject) {
             Ok(StoredReject::Block(raw)) => *raw,
-            Ok(StoredReject::InFile(map)) => {
-                self.waiting.add(reject, map, (file as u32, line as u32), &self.key);
+            Ok(StoredReject::InFile(from)) => {
+                self.waiting.add(reject, from, (file as u32, line as u32), &self.key);
                 return Ok(Change::Keep);
             }
             Err(cause) => return Ok(self.leave(cause, &reject.file, reject.map.clone())),
@@ -295,7 +310,7 @@ impl Retry<'_> {
         let LineParser { parser, options, enricher, .. } = &mut self.lines;
         let (mut parsed, _) = parser.parse(raw, options, enricher);
         let reason = parsed.rejected.first().map(|rejected| rejected.reason);
-        let file = self.file(&reject.file, Pass::StoredText);
+        let file = self.file(&reject.file, Pass::WholeLines);
         let times = reject.times.unwrap_or(1).clamp(1, MAX_TIMES);
         self.count_rejected(file, &mut parsed, times);
         repeat(&mut parsed, times);

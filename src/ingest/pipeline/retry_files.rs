@@ -14,11 +14,10 @@ use crate::ingest::input::blocks::BlockReader;
 use crate::ingest::input::discovery::Input;
 use crate::ingest::input::records::formats::Formats;
 use crate::ingest::input::records::record_reader::RecordReader;
-use crate::ingest::map::SharedMap;
 use crate::ingest::map::detect::Candidates;
 use crate::ingest::parse::Parsed;
 use crate::ingest::parse::selection::Selection;
-use crate::ingest::stored_reject::Unreadable;
+use crate::ingest::stored_reject::{InFile, Unreadable};
 use crate::store::key::SecretKey;
 use crate::store::rejects::RejectRecord;
 
@@ -28,15 +27,16 @@ const CHUNK_SIZE: usize = 4 << 20;
 /// The rejected lines that wait for their file to be read.
 #[derive(Default)]
 pub(super) struct FileRejects {
-    /// The lines by file and by the name of the map that read them.
-    files: BTreeMap<(String, Option<String>), FileReject>,
+    /// The lines by file, by the name of the map that reads them, and by whether they are read from
+    /// their file only because they are too long to be stored.
+    files: BTreeMap<(String, Option<String>, bool), FileReject>,
     len: usize,
 }
 
 /// The waiting lines of a file.
 pub(super) struct FileReject {
-    /// The map that reads the file; without it, the format is detected.
-    pub map: Option<SharedMap>,
+    /// How the lines are read.
+    pub from: InFile,
     /// The lines.
     pub selection: Selection,
     /// The position of each line in the held files of rejected lines.
@@ -50,10 +50,11 @@ impl FileRejects {
     }
 
     /// Adds a line with its position.
-    pub fn add(&mut self, reject: &RejectRecord, map: Option<SharedMap>, place: (u32, u32), key: &SecretKey) {
-        let name = map.as_ref().map(|map| map.name.clone());
-        let new = || FileReject { map, selection: Selection::new(key.clone()), places: Vec::new() };
-        let file = self.files.entry((reject.file.clone(), name)).or_insert_with(new);
+    pub fn add(&mut self, reject: &RejectRecord, from: InFile, place: (u32, u32), key: &SecretKey) {
+        let name = from.map.as_ref().map(|map| map.name.clone());
+        let group = (reject.file.clone(), name, from.is_truncated);
+        let new = || FileReject { from, selection: Selection::new(key.clone()), places: Vec::new() };
+        let file = self.files.entry(group).or_insert_with(new);
         file.selection.add(reject);
         file.places.push(place);
         self.len += 1;
@@ -61,7 +62,7 @@ impl FileRejects {
 
     /// Removes and returns all lines, by file.
     pub fn take(&mut self) -> impl Iterator<Item = (String, FileReject)> + use<> {
-        std::mem::take(self).files.into_iter().map(|((name, _), file)| (name, file))
+        std::mem::take(self).files.into_iter().map(|((name, ..), file)| (name, file))
     }
 }
 
@@ -74,7 +75,7 @@ impl Retry<'_> {
     pub(super) fn retry_file(
         &mut self,
         name: &str,
-        map: Option<SharedMap>,
+        from: InFile,
         selection: Selection,
         candidates: &Arc<Candidates>,
     ) -> Result<(Selection, Option<Problem>)> {
@@ -90,8 +91,11 @@ impl Retry<'_> {
             return Ok((selection, problem));
         }
         let timezone = self.run.options.timezone;
-        let pass = Pass::File(map.as_ref().map(|map| map.name.clone()));
-        let formats = Formats { given: map, candidates: candidates.clone(), timezone };
+        let pass = match from.is_truncated {
+            true => Pass::WholeLines,
+            false => Pass::File { map: from.map.as_ref().map(|map| map.name.clone()), round: self.round },
+        };
+        let formats = Formats { given: from.map, candidates: candidates.clone(), timezone };
         let opened = BlockReader::open(&Input::File(path)).and_then(|mut blocks| {
             let format = formats.detect(&mut blocks, None, true)?;
             Ok(RecordReader::new(blocks, format, &formats.candidates, timezone))

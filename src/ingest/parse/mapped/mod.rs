@@ -13,9 +13,10 @@ mod prepared;
 pub(super) mod properties;
 mod rows;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use super::block_parser::BlockLines;
+use super::lines::TextLine;
 use super::rejected::{RejectContext, RejectReason, RejectedLine};
 use crate::ingest::input::blocks::LINE_LIMIT;
 use crate::ingest::input::records::{BrokenReason, BrokenRecord, Layout, Records};
@@ -78,25 +79,13 @@ impl BlockLines<'_, '_> {
 
     /// Parses the lines of a block, each with `parse`.
     fn run_lines(&mut self, map: &Map, mut parse: impl FnMut(&mut Self, &Map, RecordPlace)) {
-        let mut start = 0;
-        while start < self.text.len() {
-            self.reject_unparsed_lines();
-            let line = self.number;
-            self.number += 1;
-            let rest = self.text.as_bytes().get(start..).unwrap_or(&[]);
-            let end = memchr(b'\n', rest).map_or(self.text.len(), |at| start + at);
-            let text = self.text.get(start..end).unwrap_or("");
-            let trimmed = start + text.trim_end_matches('\r').len();
-            if text.trim_ascii().is_empty() {
-                self.counts.blank += 1;
-            } else {
-                self.begin_record(Some(self.offset + start as u64));
-                parse(self, map, RecordPlace::new(line, start, trimmed));
-                self.emit_if_full();
-            }
-            start = end + 1;
+        let mut pos = 0;
+        while let Some(TextLine { number, start, end, next }) = self.next_line(pos) {
+            self.begin_record(Some(self.offset + start as u64));
+            parse(self, map, RecordPlace::new(number, start, end));
+            self.emit_if_full();
+            pos = next;
         }
-        self.reject_unparsed_lines();
     }
 
     /// Resets the state for the next record.

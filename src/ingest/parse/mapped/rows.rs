@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use regex::{CaptureLocations, Regex};
 
-use super::super::block_parser::{BlockLines, without_line_end};
+use super::super::block_parser::BlockLines;
+use super::super::lines::without_line_end;
 use super::super::rejected::{RejectReason, RejectedLine};
 use super::RecordPlace;
 use super::csv_row::CsvRow;

@@ -1,0 +1,53 @@
+//! The lines in the text of a block.
+//!
+//! Native lines are an exception: the scanner finds the end of an object's line while it reads the
+//! object, so [`BlockLines::run`] does not search the line end first.
+
+use memchr::memchr;
+
+use super::block_parser::BlockLines;
+
+/// A line that is not blank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TextLine {
+    /// Number of the line in the input.
+    pub number: u64,
+    /// Position in the text at which the line starts.
+    pub start: usize,
+    /// Position of its line end.
+    pub end: usize,
+    /// Position of the next line.
+    pub next: usize,
+}
+
+impl BlockLines<'_, '_> {
+    /// Returns the first line at or after a position that is not blank, and counts the blank lines
+    /// before it. Rejects the lines before it that are not part of the text.
+    #[inline]
+    pub(super) fn next_line(&mut self, mut pos: usize) -> Option<TextLine> {
+        loop {
+            self.reject_unparsed_lines();
+            let rest = self.text.as_bytes().get(pos..).filter(|rest| !rest.is_empty())?;
+            let number = self.number;
+            self.number += 1;
+            let len = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let line = rest.get(..len).unwrap_or(rest);
+            let (end, next) = (pos + without_line_end(line).len(), pos + len);
+            if !line.trim_ascii().is_empty() {
+                return Some(TextLine { number, start: pos, end, next });
+            }
+            self.counts.blank += 1;
+            pos = next;
+        }
+    }
+}
+
+/// Returns a line without its line end: `\n` and the carriage returns before it. Converting a
+/// file with `\r\n` again gives `\r\r\n`.
+pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
+    let mut line = line.strip_suffix(b"\n").unwrap_or(line);
+    while let Some(rest) = line.strip_suffix(b"\r") {
+        line = rest;
+    }
+    line
+}
