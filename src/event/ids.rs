@@ -30,8 +30,14 @@ pub const NAMESPACE: uuid::Uuid = uuid::uuid!("cf109a11-e4ef-5833-84a3-58e1b3a7f
 ///
 /// Equals [`uuid::Uuid::new_v5`], but uses the SHA-1 instructions of the CPU if it has them.
 pub fn name_uuid(name: &[u8]) -> uuid::Uuid {
-    use sha1::{Digest, Sha1};
-    let hash = Sha1::new().chain_update(NAMESPACE.as_bytes()).chain_update(name).finalize();
+    use sha1::digest::core_api::{Buffer, FixedOutputCore, UpdateCore};
+    // `Sha1` copies its state and its buffer several times, which takes longer than the hash.
+    let (mut core, mut buffer) = (sha1::Sha1Core::default(), Buffer::<sha1::Sha1Core>::default());
+    for part in [NAMESPACE.as_bytes(), name] {
+        buffer.digest_blocks(part, |blocks| core.update_blocks(blocks));
+    }
+    let mut hash = sha1::digest::Output::<sha1::Sha1Core>::default();
+    core.finalize_fixed_core(&mut buffer, &mut hash);
     let (first, _) = hash.as_slice().split_first_chunk().unwrap_or((&[0; 16], &[]));
     uuid::Builder::from_sha1_bytes(*first).into_uuid()
 }

@@ -5,7 +5,7 @@
 
 use super::key::{Key, KeyTag};
 use super::key_table::KeyTable;
-use super::scan::{ESCAPED, Kind, Scanner, Value};
+use super::scan::{ESCAPED, Kind, Member, Scanner, Value};
 use super::text_buffer::TextBuffer;
 
 /// The largest number of values of one text. A record of 16 MiB can have eight million.
@@ -17,13 +17,17 @@ pub type NodeId = u32;
 /// A value and its key.
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    /// The key of a member of an object.
-    key: Value,
-    value: Value,
+    /// The value, and its key if it is a member of an object. They are one field, so that both are
+    /// copied together.
+    member: Member,
     /// Index of the first node that is not within this value.
     next: NodeId,
     /// Distinguishes most keys without reading them.
     tag: KeyTag,
+}
+
+impl Node {
+    const EMPTY: Node = Node { member: Member { key: NO_KEY, value: NO_KEY }, next: 0, tag: KeyTag::UNKNOWN };
 }
 
 /// The key of a field of rows.
@@ -153,17 +157,25 @@ impl Tree {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, key: Value, tag: KeyTag, value: Value) -> NodeId {
         let node = self.nodes.len() as NodeId;
-        self.nodes.push(Node { key, value, next: node + 1, tag });
+        self.nodes.push(Node::EMPTY);
+        // The parts are written to their place. As one new node they would be written and copied in
+        // words of different sizes, which is slow.
+        if let Some(entry) = self.nodes.last_mut() {
+            entry.member.key = key;
+            entry.member.value = value;
+            (entry.next, entry.tag) = (node + 1, tag);
+        }
         node
     }
 
     fn close(&mut self, container: NodeId, end: usize, flags: u32) {
         let next = self.nodes.len() as NodeId;
         if let Some(node) = self.nodes.get_mut(container as usize) {
-            node.value = Value::new(node.value.start as usize, end, node.value.kind(), flags);
+            let value = node.member.value;
+            node.member.value = Value::new(value.start as usize, end, value.kind(), flags);
             node.next = next;
         }
     }
@@ -175,8 +187,8 @@ impl Tree {
     }
 
     /// Adds a field of a row, a key and a value with their spans.
-    #[inline]
-    pub fn add_field(&mut self, key: RowKey, value: Value) -> NodeId {
+    #[inline(always)]
+    pub fn add_field(&mut self, key: &RowKey, value: Value) -> NodeId {
         self.push(key.key, key.tag, value)
     }
 
@@ -191,13 +203,19 @@ impl Tree {
     /// Returns a value; null if it is not in the tree.
     #[inline]
     pub fn value(&self, node: NodeId) -> Value {
-        self.nodes.get(node as usize).map_or(NO_KEY, |node| node.value)
+        self.nodes.get(node as usize).map_or(NO_KEY, |node| node.member.value)
     }
 
     /// Returns the key of a value; null if it is not a member of an object.
     #[inline]
     pub fn key(&self, node: NodeId) -> Value {
-        self.nodes.get(node as usize).map_or(NO_KEY, |node| node.key)
+        self.nodes.get(node as usize).map_or(NO_KEY, |node| node.member.key)
+    }
+
+    /// Returns a value with its key; null if it is not in the tree.
+    #[inline]
+    pub fn entry(&self, node: NodeId) -> Member {
+        self.nodes.get(node as usize).map_or(Member { key: NO_KEY, value: NO_KEY }, |node| node.member)
     }
 
     /// Returns the members of an object or the elements of an array, in order.
@@ -230,7 +248,8 @@ impl Tree {
         let mut child = object + 1;
         while child < end {
             let entry = self.nodes.get(child as usize)?;
-            if (entry.tag == key.tag || entry.tag == KeyTag::UNKNOWN) && key.equals(buffer, entry.key) {
+            if (entry.tag == key.tag || entry.tag == KeyTag::UNKNOWN) && key.equals(buffer, entry.member.key)
+            {
                 found = Some(child);
             }
             child = entry.next.max(child + 1);
@@ -252,7 +271,7 @@ impl Tree {
         let mut child = object + 1;
         while child < end {
             let Some(entry) = self.nodes.get(child as usize) else { return };
-            if let Some(key) = keys.find(buffer, entry.key, entry.tag) {
+            if let Some(key) = keys.find(buffer, entry.member.key, entry.tag) {
                 found(key, child);
             }
             child = entry.next.max(child + 1);

@@ -41,11 +41,16 @@ impl Nulls {
         self.own.iter().map(|text| &**text)
     }
 
+    /// Returns whether a string of this length can be null.
+    #[inline]
+    pub fn may_contain(&self, length: usize) -> bool {
+        length <= self.longest.max(LONGEST)
+    }
+
     /// Returns whether a string is null.
     #[inline]
     pub fn contains(&self, text: &str) -> bool {
-        text.len() <= self.longest.max(LONGEST)
-            && (is_null_text(text) || self.own.iter().any(|own| **own == *text))
+        self.may_contain(text.len()) && (is_null_text(text) || self.own.iter().any(|own| **own == *text))
     }
 }
 

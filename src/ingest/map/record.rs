@@ -23,6 +23,39 @@ pub enum Found {
     Text(Span),
 }
 
+/// A [`Found`] as two numbers. Functions return two numbers in registers, and the enum in memory,
+/// where it is written and read in words of different sizes, which is slow.
+#[derive(Clone, Copy, Debug)]
+struct PackedFound {
+    kind: u64,
+    bits: u64,
+}
+
+impl PackedFound {
+    const NULL: PackedFound = PackedFound { kind: 0, bits: 0 };
+    const NODE: u64 = 1;
+    const TEXT: u64 = 2;
+
+    #[inline(always)]
+    fn node(node: NodeId) -> PackedFound {
+        PackedFound { kind: PackedFound::NODE, bits: u64::from(node) }
+    }
+
+    #[inline(always)]
+    fn text(span: Span) -> PackedFound {
+        PackedFound { kind: PackedFound::TEXT, bits: u64::from(span.start) << 32 | u64::from(span.len) }
+    }
+
+    #[inline(always)]
+    fn unpack(self) -> Found {
+        match self.kind {
+            PackedFound::NODE => Found::Node(self.bits as NodeId),
+            PackedFound::TEXT => Found::Text(Span { start: (self.bits >> 32) as u32, len: self.bits as u32 }),
+            _ => Found::Null,
+        }
+    }
+}
+
 /// The values of a record, including the values in strings that were read as JSON.
 #[derive(Debug, Default)]
 pub struct Values {
@@ -34,8 +67,6 @@ pub struct Values {
     pub outside: Vec<Span>,
     /// The nodes that the pointers of the map reach.
     pub(super) reached: Reached,
-    /// Buffer for the text of a template.
-    template: String,
 }
 
 impl Values {
@@ -70,66 +101,104 @@ impl Record<'_, '_> {
     /// Evaluates an expression.
     #[inline]
     pub fn evaluate(&mut self, expression: &Expression) -> Found {
-        self.evaluate_with(expression, false)
+        self.evaluate_with(expression, false).unpack()
     }
 
     /// Evaluates the expression of an event name, in which a null part of a template is empty.
+    #[inline]
     pub fn evaluate_name(&mut self, expression: &Expression) -> Found {
-        self.evaluate_with(expression, true)
+        self.evaluate_with(expression, true).unpack()
     }
 
-    fn evaluate_with(&mut self, expression: &Expression, empty_parts: bool) -> Found {
+    fn evaluate_with(&mut self, expression: &Expression, empty_parts: bool) -> PackedFound {
         match expression {
             Expression::Place(place) => self.place(place),
-            Expression::Constant(text) => Found::Text(self.buffer.push(text)),
+            Expression::Constant(text) => PackedFound::text(self.buffer.push(text)),
             Expression::Template(parts) => self.template(parts, empty_parts),
             Expression::First(expressions) => {
-                let mut values = expressions.iter().map(|each| self.evaluate_with(each, empty_parts));
-                values.find(|found| *found != Found::Null).unwrap_or(Found::Null)
+                for each in expressions {
+                    let found = self.evaluate_with(each, empty_parts);
+                    if found.kind != PackedFound::NULL.kind {
+                        return found;
+                    }
+                }
+                PackedFound::NULL
             }
             Expression::If { conditions, value } => match self.all_hold(conditions) {
                 true => self.evaluate_with(value, empty_parts),
-                false => Found::Null,
+                false => PackedFound::NULL,
             },
         }
     }
 
-    fn place(&mut self, place: &FilteredPlace) -> Found {
-        let Some(node) = self.find(&place.pointer).filter(|node| !self.is_null(*node)) else {
-            return Found::Null;
-        };
+    fn place(&mut self, place: &FilteredPlace) -> PackedFound {
+        let Some(node) = self.node(place) else { return PackedFound::NULL };
+        if place.filters.is_empty() {
+            return PackedFound::node(node);
+        }
+        match self.filtered(node, place) {
+            Some(text) => PackedFound::text(self.buffer.push(&text)),
+            None => PackedFound::NULL,
+        }
+    }
+
+    /// Returns the value at a place before its filters; `None` if it is null.
+    #[inline]
+    fn node(&mut self, place: &FilteredPlace) -> Option<NodeId> {
+        let node = self.find(&place.pointer).filter(|node| !self.is_null(*node))?;
         if place.pointer.up > 0 {
             let value = self.values.tree.value(node);
             self.values.outside.push(if value.kind() == Kind::String { value.inner() } else { value.raw() });
         }
-        if place.filters.is_empty() {
-            return Found::Node(node);
-        }
-        let filtered = self.text(node).and_then(|text| filter::apply_all(&place.filters, &text));
-        match filtered {
-            Some(text) if !self.nulls.contains(&text) => Found::Text(self.buffer.push(&text)),
-            _ => Found::Null,
-        }
+        Some(node)
     }
 
-    fn template(&mut self, parts: &[Part], empty_parts: bool) -> Found {
-        // Evaluating a part can append to the buffer, so the result is appended last.
-        let mut out = std::mem::take(&mut self.values.template);
-        out.clear();
-        let is_whole = parts.iter().all(|part| match part {
-            Part::Text(text) => {
-                out.push_str(text);
-                true
+    /// Applies the filters of a place to its value. Returns `None` if the result is null.
+    fn filtered(&self, node: NodeId, place: &FilteredPlace) -> Option<String> {
+        let text = self.text(node).and_then(|text| filter::apply_all(&place.filters, &text))?;
+        (!self.nulls.contains(&text)).then_some(text)
+    }
+
+    fn template(&mut self, parts: &[Part], empty_parts: bool) -> PackedFound {
+        let mut from = self.buffer.decoded.len();
+        for part in parts {
+            let is_found = match part {
+                Part::Text(text) => {
+                    self.buffer.decoded.push_str(text);
+                    true
+                }
+                Part::Place(place) => {
+                    let end = self.buffer.decoded.len();
+                    let node = self.node(place);
+                    if self.buffer.decoded.len() > end {
+                        // A string was decoded on the way, so the text so far continues after it.
+                        let start = self.buffer.decoded.len();
+                        self.buffer.decoded.extend_from_within(from..end);
+                        from = start;
+                    }
+                    node.is_some_and(|node| self.append(node, place))
+                }
+            };
+            if !is_found && !empty_parts {
+                self.buffer.decoded.truncate(from);
+                return PackedFound::NULL;
             }
-            Part::Place(place) => {
-                let found = self.place(place);
-                let text = self.found_text(found);
-                text.as_deref().inspect(|text| out.push_str(text)).is_some() || empty_parts
+        }
+        PackedFound::text(self.buffer.decoded_since(from))
+    }
+
+    /// Appends the text of a place to the buffer, given its value. Returns false if there is none.
+    fn append(&mut self, node: NodeId, place: &FilteredPlace) -> bool {
+        let value = self.values.tree.value(node);
+        let text = match value.kind() {
+            _ if !place.filters.is_empty() => self.filtered(node, place),
+            Kind::String if !value.has(ESCAPED) => {
+                self.buffer.copy(value.inner());
+                return true;
             }
-        });
-        let found = if is_whole { Found::Text(self.buffer.push(&out)) } else { Found::Null };
-        self.values.template = out;
-        found
+            _ => self.text(node).map(Cow::into_owned),
+        };
+        text.inspect(|text| self.buffer.decoded.push_str(text)).is_some()
     }
 
     /// Returns the text of a value; `None` for null, objects and lists.
@@ -278,7 +347,9 @@ impl Record<'_, '_> {
             // The null fields of a row were omitted.
             Kind::String if value.has(UNQUOTED) => false,
             Kind::String if !value.has(ESCAPED) => {
-                self.buffer.get(value.inner()).is_none_or(|text| self.nulls.contains(text))
+                let span = value.inner();
+                self.nulls.may_contain(span.len as usize)
+                    && self.buffer.get(span).is_none_or(|text| self.nulls.contains(text))
             }
             Kind::String => self.text(node).is_none_or(|text| self.nulls.contains(&text)),
             Kind::Bool | Kind::Number => false,
@@ -352,6 +423,17 @@ mod tests {
         assert_eq!(text(record, "{/g}.{/a}"), None);
         assert_eq!(text(record, "{/g}.{/f}").as_deref(), Some("v.false"));
         assert_eq!(text(record, "=").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn template_is_whole_if_a_part_is_decoded_json() {
+        let record = r#"{"a":"x","j":"{\"k\":\"y\\u00e9\"}","k":"{\"k\":[\"n\"]}","u":"A%20B"}"#;
+        assert_eq!(
+            text(record, "<{/a}-{/j/k}-{/k/k/0}-{/u|urldecode|lower}-{/j/k}>").as_deref(),
+            Some("<x-yé-n-a b-yé>")
+        );
+        assert_eq!(text(record, "{/a}{/j/k}{/j/no}"), None);
+        assert_eq!(text(record, "{/k/k}{/a}"), None);
     }
 
     #[test]

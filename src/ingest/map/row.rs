@@ -59,7 +59,7 @@ impl RowKeys {
                 RowField::Text(_) | RowField::Missing => None,
             };
             if let Some(value) = value {
-                reached.set(*branch, tree.add_field(*key, value));
+                reached.set(*branch, tree.add_field(key, value));
             }
         }
         reached.end();
@@ -70,18 +70,16 @@ impl RowKeys {
 
 /// Returns the value of a field that is in the buffer's lines; `None` if it is null. The field is
 /// not copied, unless it is at the beginning or the end of the lines.
+#[inline(always)]
 fn span_value(span: Span, nulls: &Nulls, buffer: &mut TextBuffer<'_>) -> Option<Value> {
     let lines = buffer.lines;
-    let text = span.slice(lines)?;
-    if nulls.contains(text) {
-        return None;
-    }
     let (start, end) = (span.start as usize, (span.start + span.len) as usize);
-    let has_neighbors = start > 0 && end < lines.len();
-    Some(match has_neighbors {
-        true => Value::new(start - 1, end + 1, Kind::String, UNQUOTED),
-        false => push_string(buffer, text),
-    })
+    if start > 0 && end < lines.len() {
+        let is_null = nulls.may_contain(end - start) && nulls.contains(span.slice(lines)?);
+        return (!is_null).then(|| Value::new(start - 1, end + 1, Kind::String, UNQUOTED));
+    }
+    let text = span.slice(lines).filter(|text| !nulls.contains(text))?;
+    Some(push_string(buffer, text))
 }
 
 /// Returns whether a string has characters that are escaped in JSON.

@@ -44,7 +44,8 @@ pub(super) struct ResolvedIp {
 pub(super) struct RowEnricher<'a> {
     enricher: &'a Enricher,
     policy: IpPolicy,
-    visitor_key: &'a [u8; 32],
+    /// HMAC with the secret key of the store, for the ids of visitors.
+    visitor_mac: Option<Hmac<Sha256>>,
     /// The distinct user agents of the block.
     agents: Vec<Arc<UserAgent>>,
     memos: EnrichmentMemos,
@@ -75,11 +76,13 @@ impl<'a> RowEnricher<'a> {
     pub fn new(
         enricher: &'a Enricher,
         policy: IpPolicy,
-        visitor_key: &'a [u8; 32],
+        visitor_key: &[u8; 32],
         mut memos: EnrichmentMemos,
     ) -> Self {
         memos.clear();
-        RowEnricher { enricher, policy, visitor_key, agents: Vec::new(), memos }
+        // HMAC accepts keys of any length, so there is no error.
+        let visitor_mac = Hmac::new_from_slice(visitor_key).ok();
+        RowEnricher { enricher, policy, visitor_mac, agents: Vec::new(), memos }
     }
 
     /// Returns the user agents so far, and clears all results.
@@ -162,12 +165,12 @@ impl<'a> RowEnricher<'a> {
         ip: ResolvedIp,
         user_agent: TextId,
     ) -> TextId {
-        let key = self.visitor_key;
+        let mac = self.visitor_mac.as_ref();
         self.memos.visitor_ids.get_or_insert([chatbot.0, ip_text.0, user_agent.0], || {
             let chatbot = interner.get(chatbot).unwrap_or("");
             let user_agent = interner.get(user_agent).unwrap_or("");
-            let id = derive_visitor_id(key, chatbot, ip.ip, user_agent);
-            interner.intern(&id)
+            let id = mac.map(|mac| derive_visitor_id(mac.clone(), chatbot, ip.ip, user_agent));
+            interner.intern_optional(id.as_deref())
         })
     }
 
@@ -193,10 +196,8 @@ impl<'a> RowEnricher<'a> {
 /// Each part is preceded by its length, as eight big-endian bytes, so that different triples never
 /// have the same bytes. The IP address is the full one, regardless of the IP policy, in canonical
 /// notation; an IPv4-mapped IPv6 address counts as the IPv4 address.
-fn derive_visitor_id(key: &[u8; 32], chatbot_id: &str, ip: IpAddr, user_agent: &str) -> String {
+fn derive_visitor_id(mut hash: Hmac<Sha256>, chatbot_id: &str, ip: IpAddr, user_agent: &str) -> String {
     let ip = ip.to_canonical().to_string();
-    // HMAC accepts keys of any length, so `new_from_slice` cannot fail.
-    let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
     for part in [chatbot_id, &ip, user_agent] {
         hash.update(&(part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
@@ -252,7 +253,8 @@ mod tests {
     #[test]
     fn visitor_id_depends_on_key_chatbot_ip_and_user_agent() {
         let make = |key: u8, chatbot: &str, ip: &str, agent: &str| {
-            derive_visitor_id(&[key; 32], chatbot, ip.parse().unwrap(), agent)
+            let mac = Hmac::new_from_slice(&[key; 32]).unwrap();
+            derive_visitor_id(mac, chatbot, ip.parse().unwrap(), agent)
         };
         let one = make(1, "c", "203.0.113.9", "Mozilla");
         // Computed with Python's `hmac`.

@@ -70,10 +70,9 @@ impl RowBuilder<'_> {
         name: Span,
         row: &mut EventRow,
     ) {
-        let known = self.known_property.take();
         let Some(key) = self.buffer.get(name).and_then(session_property) else { return };
         let Some(object) = object else { return };
-        let value = match known {
+        let value = match self.known_property.take() {
             Some((known, value)) if known == object => value,
             _ => find_property(scanner, &self.buffer, object, key),
         };

@@ -93,6 +93,7 @@ impl BlockLines<'_, '_> {
         self.record.values.clear();
         self.record.offset = offset;
         self.record.several = false;
+        self.rows.known_property = None;
         self.line.clear();
     }
 
