@@ -79,6 +79,21 @@ impl TimeRules {
         Some(if self.local_epoch { self.zone.from_local(time) } else { time })
     }
 
+    /// Returns whether a string that [`TimeRules::text`] parses has no offset, so that the zone
+    /// decides.
+    pub fn is_local(self, text: &str) -> bool {
+        if is_number(text) {
+            return self.local_epoch;
+        }
+        let text = with_decimal_point(text);
+        !text.ends_with(" UTC") && timestamp::from_text(text.as_bytes()).is_some() && !has_offset(&text)
+    }
+
+    /// Returns whether a string that [`TimeRules::by_pattern`] parses has no offset.
+    pub fn is_local_by_pattern(text: &str, pattern: &str) -> bool {
+        DateTime::parse_from_str(text, pattern).is_err()
+    }
+
     /// Returns whether the native [`timestamp`] parser reads a string as the same time.
     pub fn agrees_with_native(self, text: &str) -> bool {
         self.zone == Zone::UTC || (!is_number(text) && has_offset(text))
@@ -163,6 +178,41 @@ mod tests {
             assert_eq!(berlin.text(text), Some(MORNING), "{text}");
         }
         assert_eq!(rules("UTC", false).text("2026-11-09 10:00:00"), Some(MORNING + 3600 * SECOND));
+    }
+
+    #[test]
+    fn zone_decides_about_times_without_an_offset_only() {
+        let zones = ["UTC", "Asia/Tokyo"].map(|name| Zone::parse(name).unwrap());
+        let both = |read: &dyn Fn(TimeRules) -> Option<Micros>, local_epoch: bool| {
+            let [utc, tokyo] = zones.map(|zone| read(TimeRules { zone, local_epoch }).unwrap());
+            utc != tokyo
+        };
+        let rules = |local_epoch| TimeRules { zone: Zone::UTC, local_epoch };
+        for text in [
+            "2026-11-09 10:00:00,123",
+            "2026-11-09 10:00:00.123",
+            "2026-11-09T10:00:00",
+            "2026-11-09 10:00:00 UTC",
+            "2026-11-09 10:00:00,123 UTC",
+            "2026-11-09 10:00:00 CET",
+            "2026-11-09 10:00:00,5+01:00",
+            "2026-11-09T10:00:00Z",
+            "09/Nov/2026:10:00:00 +0100",
+            "Mon Nov 09 2026 10:00:00 GMT+0100 (CET)",
+            "1794214800",
+        ] {
+            for local_epoch in [false, true] {
+                let expected = both(&|rules| rules.text(text), local_epoch);
+                assert_eq!(rules(local_epoch).is_local(text), expected, "{text} {local_epoch}");
+            }
+        }
+        for (text, pattern) in [("9.11.2026 10:00", "%d.%m.%Y %H:%M"), ("9.11.2026", "%d.%m.%Y")] {
+            assert!(both(&|rules| rules.by_pattern(text, pattern), false));
+            assert!(TimeRules::is_local_by_pattern(text, pattern));
+        }
+        let (text, pattern) = ("9.11.2026 10:00 +0100", "%d.%m.%Y %H:%M %z");
+        assert!(!both(&|rules| rules.by_pattern(text, pattern), false));
+        assert!(!TimeRules::is_local_by_pattern(text, pattern));
     }
 
     #[test]

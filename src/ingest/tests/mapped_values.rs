@@ -169,3 +169,17 @@ proptest! {
         prop_assert_eq!(from_rows.block.rows.len(), rows.len() - 1);
     }
 }
+
+#[test]
+fn times_without_an_offset_are_counted_in_any_form() {
+    let record = |time: &str| format!(r#"{{"name":"a","time":"{time}","sent":"{time}","s":"s"}}"#);
+    let columns = "event_name = '/name'\ntimestamp = '/time'\nsent_at = '/sent'\nsession_id = '/s'\n";
+    let map = format!("time_format = '%d.%m.%Y %H:%M'\n[event]\n{columns}");
+    let local = ["2026-11-09 10:00:00", "2026-11-09 10:00:00,123", "09.11.2026 10:00"];
+    let others = ["2026-11-09T10:00:00Z", "2026-11-09 10:00:00,123 CET", "09/Nov/2026:10:00:00 +0100"];
+    let input: String = local.into_iter().chain(others).map(|time| record(time) + "\n").collect();
+    let parsed = mapped(&map, &input);
+    assert_eq!((parsed.block.rows.len(), parsed.utc_times), (6, 3));
+    let parsed = mapped(&format!("timezone = 'Europe/Berlin'\n{map}"), &input);
+    assert_eq!((parsed.block.rows.len(), parsed.utc_times), (6, 0));
+}

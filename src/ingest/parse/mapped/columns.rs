@@ -59,6 +59,7 @@ impl BlockLines<'_, '_> {
             patterns: &map.time_formats,
         };
         let (mut is_asset, mut property, mut properties) = (false, None, None);
+        let mut has_utc_time = false;
         for (field, expression) in &events.columns {
             if is_asset && PAGE & field.bit() != 0 {
                 continue;
@@ -97,9 +98,11 @@ impl BlockLines<'_, '_> {
             match converted {
                 Converted::Null => {}
                 Converted::WrongType => wrong |= field.bit(),
-                Converted::Value | Converted::Time(_) => {
-                    if let Converted::Time(time) = converted {
-                        self.rows.known_times.push((slot.text, time));
+                Converted::Value | Converted::Time(_) | Converted::AsUtc => {
+                    match converted {
+                        Converted::Time(time) => self.rows.known_times.push((slot.text, time)),
+                        Converted::AsUtc => has_utc_time = true,
+                        _ => {}
                     }
                     self.line.add(*field);
                     if let Found::Node(node) = found {
@@ -124,10 +127,7 @@ impl BlockLines<'_, '_> {
             // Both lists are in the order of the record.
             while unchanged.next_if(|node| **node < child).is_some() {}
             if unchanged.peek() != Some(&&child) {
-                let member = Member {
-                    key: self.record.values.tree.key(child),
-                    value: self.record.values.tree.value(child),
-                };
+                let member = self.record.values.tree.entry(child);
                 self.line.others.push(OtherMember { member, field: None });
             }
         }
@@ -144,6 +144,8 @@ impl BlockLines<'_, '_> {
             return Err((RejectReason::NoEventName, None));
         }
         self.rows.add(&mut self.scanner, &self.line, LineKind::Event, id_source, None)?;
+        // An event counts once.
+        self.rows.utc_times += u64::from(has_utc_time && !self.rows.has_utc_time);
         for field in super::super::fields::fields_in(wrong) {
             self.rows.warnings.add(Warning::WrongType(field));
         }
@@ -231,6 +233,8 @@ enum Converted {
     Value,
     /// A time with an offset, in a form that native lines accept, and its value.
     Time(Micros),
+    /// A time without an offset that was converted as UTC.
+    AsUtc,
 }
 
 /// Converts the value of a column to the type of its field.
@@ -276,14 +280,15 @@ fn text(record: &mut Record<'_, '_>, found: Found, slot: &mut FieldValue) -> Con
         Found::Text(span) if span.len == 0 => Converted::Null,
         Found::Text(span) => set_text(slot, NOWHERE, span),
         Found::Node(node) => {
-            let (key, value) = (record.values.tree.key(node), record.values.tree.value(node));
+            let member = record.values.tree.entry(node);
+            let value = member.value;
             match value.kind() {
                 Kind::String => {
                     let text = if value.has(ESCAPED) { Span::NONE } else { value.inner() };
-                    *slot = FieldValue { member: Member { key, value }, text };
+                    *slot = FieldValue { member, text };
                     Converted::Value
                 }
-                Kind::Number | Kind::Bool => set_text(slot, key, value.raw()),
+                Kind::Number | Kind::Bool => set_text(slot, member.key, value.raw()),
                 Kind::Null | Kind::Object | Kind::Array => Converted::WrongType,
             }
         }
@@ -348,9 +353,10 @@ fn time(
         }
     };
     let text = record.buffer.get(span).unwrap_or("");
-    if let Some(time) = patterns.iter().find_map(|pattern| rules.by_pattern(text, pattern)) {
-        let text = format_utc(time);
-        return set_text(slot, NOWHERE, record.buffer.push(&text));
+    let by_pattern = patterns.iter().find_map(|pattern| Some((rules.by_pattern(text, pattern)?, pattern)));
+    if let Some((time, pattern)) = by_pattern {
+        let is_local = !has_zone && TimeRules::is_local_by_pattern(text, pattern);
+        return set_time(record, slot, time, is_local);
     }
     let is_number = is_json_number || is_number(text);
     if is_number && !rules.local_epoch {
@@ -367,11 +373,18 @@ fn time(
     }
     match if is_json_number { rules.number(text) } else { rules.text(text) } {
         Some(time) => {
-            let text = format_utc(time);
-            set_text(slot, NOWHERE, record.buffer.push(&text))
+            let is_local = !has_zone && rules.is_local(text);
+            set_time(record, slot, time, is_local)
         }
         None => set_text(slot, NOWHERE, span),
     }
+}
+
+/// Sets a converted time. `is_local` is set if its text has no offset and no zone is known.
+fn set_time(record: &mut Record<'_, '_>, slot: &mut FieldValue, time: Micros, is_local: bool) -> Converted {
+    let text = format_utc(time);
+    let converted = set_text(slot, NOWHERE, record.buffer.push(&text));
+    if is_local { Converted::AsUtc } else { converted }
 }
 
 /// Sets an object, which can also be encoded in a string.
