@@ -101,15 +101,19 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     ingest_summary::folder_warnings(&preview.folders_without_logs, printer);
     let unusable =
         preview.files.iter().filter(|file| file.error.is_some() || file.counts.events == 0).count();
-    match preview.problems.len() + unusable {
-        0 => Ok(()),
-        n => Err(Error::new(
+    let error = match preview.problems.len() + unusable {
+        0 => return Ok(()),
+        n => Error::new(
             ErrorKind::PartialInput,
             format!(
                 "{} no usable event or could not be read to the end",
                 pluralize(n as u64, "file has", "files have")
             ),
-        )
-        .hint("see above; `wa preview FILE --map my.toml` tries a custom map")),
-    }
+        ),
+    };
+    // A map cannot help with an empty file, or with one that is not a log.
+    Err(match preview.files.iter().any(|file| file.counts.read > 0 && file.counts.events == 0) {
+        true => error.hint("see above; `wa preview FILE --map my.toml` tries a custom map"),
+        false => error,
+    })
 }

@@ -31,6 +31,10 @@ fn file_text(file: &FilePreview, style: &Style) -> String {
     if file.error.is_some() && file.counts.read == 0 && file.shape.is_none() {
         return page.text;
     }
+    if file.counts.read == 0 && file.shape.is_none() {
+        page.line("the file has no records");
+        return page.text;
+    }
     let format = &file.format;
     let mut name = format.map.clone().unwrap_or_else(|| "none".to_owned());
     if format.map.is_none() && format.fits {
@@ -42,10 +46,6 @@ fn file_text(file: &FilePreview, style: &Style) -> String {
     let about = if format.fits { format!(" ({})", format.about) } else { String::new() };
     page.line(&format!("format: {name}{about}"));
     page.line(&format!("why: {}", format.why));
-    if file.counts.read == 0 && file.shape.is_none() {
-        page.line("the file has no records");
-        return page.text;
-    }
     counts(&mut page, &file.counts);
     if file.counts.events > 0 {
         sessions(&mut page, file);

@@ -104,6 +104,30 @@ fn ingest_without_chatbot_hints_at_the_flag() {
 }
 
 #[test]
+fn rejected_lines_lead_to_the_next_command() {
+    let sandbox = Sandbox::new();
+    let good = r#"{"session_id":"s","chatbot_id":"c","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
+    sandbox.write("a.ndjson", format!("{good}\n{{\"score\":NaN}}\n"));
+    sandbox.wa("ingest a.ndjson").exits(0).says("`wa rejects` lists the rejected lines");
+    sandbox.wa("preview a.ndjson").exits(0).says("NaN at character 10 is not JSON");
+    sandbox.write("b c.log", "text\n");
+    sandbox.write("d.log", "text\n");
+    sandbox.write("a.ndjson", format!("{good}\n").replace("10:00", "11:00"));
+    sandbox
+        .run(["ingest", "a.ndjson", "b c.log", "d.log"])
+        .exits(0)
+        .says("all events of b c.log and 1 other file were rejected; `wa preview 'b c.log'` shows");
+}
+
+#[test]
+fn empty_file_gets_no_advice_about_maps() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.ndjson", "");
+    let run = sandbox.wa("preview a.ndjson").exits(4).says("the file has no records");
+    assert!(!run.stdout.contains("format:") && !run.stderr.contains("--map"), "{run}");
+}
+
+#[test]
 fn files_with_problems_come_first() {
     let sandbox = Sandbox::new();
     let good = r#"{"chatbot_id":"c","session_id":"s","event_name":"a","timestamp":1794214800}"#;

@@ -203,7 +203,9 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     }
     let text = match options.format {
         SummaryFormat::Json => ingest_summary::json(&report)?,
-        SummaryFormat::Table => ingest_summary::table(&report, &printer.style()),
+        SummaryFormat::Table => {
+            ingest_summary::table(&report, &printer.style()) + &ingest_summary::next_step(&report)
+        }
     };
     let printed = match (&report.failure, report.committed) {
         (None, true) => printer.change_summary(&text, options.format_given, "ingest"),
@@ -238,7 +240,10 @@ fn all_rejected(explanation: &Explanation, events: u64) -> Error {
         (RejectReason::NoChatbotId, _) => "name the chatbot of the lines: --chatbot ID".to_owned(),
         (_, "-") => "save the input to a file, and run `wa preview FILE` to see how it is read".to_owned(),
         (_, file) => {
-            format!("run `wa preview {}` to see how the file is read, and a draft of a map", shell_word(file))
+            format!(
+                "run `wa preview {}` to see how the file is read, and a draft of a map",
+                ingest_summary::shell_word(file)
+            )
         }
     };
     let message = match events {
@@ -246,12 +251,6 @@ fn all_rejected(explanation: &Explanation, events: u64) -> Error {
         _ => format!("all {} events were rejected; nothing was stored", group_digits(events)),
     };
     Error::new(ErrorKind::PartialInput, message).hint(hint)
-}
-
-/// Quotes a file name for a shell.
-fn shell_word(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
-    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 /// Returns the outcome of the command.

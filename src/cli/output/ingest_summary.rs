@@ -206,6 +206,34 @@ pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
     pruned_days(report, printer);
 }
 
+/// Returns a line that says how to look at rejected lines; empty if the explanation of the ingest
+/// says it.
+pub fn next_step(report: &IngestReport) -> String {
+    if report.new_rejects == 0 || report.explanation.is_some() || !report.committed {
+        return String::new();
+    }
+    let is_unusable = |FileSummary { file, counts, .. }: &&FileSummary| {
+        file != "-" && counts.rejected_total() > 0 && counts.rejected_total() == counts.read
+    };
+    let mut unusable = report.summary.files.iter().filter(is_unusable);
+    let Some(first) = unusable.next() else {
+        return "`wa rejects` lists the rejected lines\n".to_owned();
+    };
+    let others = match unusable.count() as u64 {
+        0 => String::new(),
+        others => format!(" and {}", pluralize(others, "other file", "other files")),
+    };
+    let file = escape_control(&first.file);
+    let command = format!("wa preview {}", shell_word(&file));
+    format!("all events of {file}{others} were rejected; `{command}` shows how the file is read\n")
+}
+
+/// Quotes a file name for a shell.
+pub fn shell_word(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
+    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+}
+
 /// Prints warnings about folders without logs.
 pub fn folder_warnings(folders: &[FolderWithoutLogs], printer: &Printer) {
     for folder in folders {

@@ -208,7 +208,13 @@ fn describe(format: &FileFormat, detection: &Detection, given: bool) -> FormatPr
     };
     let fits = fit(Some(map));
     let why = match (fits, given) {
-        (_, true) => "chosen by --map".to_owned(),
+        (_, true) => match detection.fits.as_slice() {
+            [other] if fits.is_none() => {
+                let other = other.map.as_ref().map_or("native lines of wa", |map| &map.name);
+                format!("chosen by --map; without it, the format would be: {other}")
+            }
+            _ => "chosen by --map".to_owned(),
+        },
         (Some(fit), false) if map.detect.is_empty() => {
             format!("its pattern matches {} of {examined} lines", fit.records)
         }

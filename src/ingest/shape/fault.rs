@@ -9,6 +9,10 @@ use crate::time::{Micros, Zone, format_utc};
 /// The times of a line, in the order in which they are reported.
 const TIMES: [Field; 4] = [Field::Timestamp, Field::ClientTimestamp, Field::ReceivedAt, Field::SentAt];
 
+/// Literals of Python and JavaScript that programs write instead of JSON.
+const FOREIGN_LITERALS: [&str; 8] =
+    ["NaN", "Infinity", "-Infinity", "-NaN", "None", "True", "False", "undefined"];
+
 /// Describes the value for which a line was rejected. `fields` are the fields that were read, and
 /// `raw` is the line. `columns` is the number of columns of a row.
 pub fn describe(
@@ -75,11 +79,24 @@ fn not_json(raw: &[u8]) -> String {
     match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
         Ok(_) => "it is not strict JSON".to_owned(),
         Err(error) => {
+            if let Some((literal, at)) = foreign_literal(&text, error.column()) {
+                return format!("{literal} at character {at} is not JSON");
+            }
             let message = error.to_string();
             let what = message.rsplit_once(" at line").map_or(message.as_str(), |(what, _)| what);
             format!("{what} at character {}", error.column())
         }
     }
+}
+
+/// Returns the literal of Python or JavaScript at which JSON ends, and its position from 1.
+/// `column` is the position of the error.
+fn foreign_literal(text: &str, column: usize) -> Option<(&'static str, usize)> {
+    // The error of `-Infinity` is at the letter after `I`.
+    (column.saturating_sub(2)..=column).find_map(|at| {
+        let rest = text.get(at.checked_sub(1)?..)?;
+        Some((FOREIGN_LITERALS.into_iter().find(|literal| rest.starts_with(literal))?, at))
+    })
 }
 
 /// Returns the kind of a JSON value.
@@ -126,6 +143,12 @@ mod tests {
         );
         assert_eq!(describe(RejectReason::NotJson, &[], b"Nov 9", None), "it does not begin with {");
         assert!(describe(RejectReason::NotJson, &[], b"{\"a\" 1}", None).ends_with("at character 6"));
+        for (value, at) in [("NaN", 6), ("-Infinity", 6), ("[1,None]", 9), ("undefined", 6)] {
+            let line = format!("{{\"a\":{value}}}");
+            let literal = value.trim_matches(['[', '1', ',', ']']);
+            let expected = format!("{literal} at character {at} is not JSON");
+            assert_eq!(describe(RejectReason::NotJson, &[], line.as_bytes(), None), expected);
+        }
         assert_eq!(describe(RejectReason::WrongWidth, &[], b"a,\"b,c\"", Some(3)), "2 instead of 3 fields");
         assert_eq!(describe(RejectReason::WrongWidth, &[], b"a,\"b,c\n", Some(2)), "a quote is not closed");
     }
