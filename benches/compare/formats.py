@@ -8,8 +8,9 @@ and of the wall time, and the CPU time per byte compared with native lines. The 
 1.5 for the formats in JSON.
 
 If the module `duckdb` is installed, DuckDB reads the CSV file too, in turn with `wa`: it counts the
-values of all columns, and stores the rows in a table in memory and in a file. Python's startup is
-not measured.
+values of all columns, and stores the rows in a table in memory and in a file. It also does the whole
+job of `wa ingest`, see `peers/duckdb_csv_peer.py`; both must find the same number of events and
+sessions. Python's startup is not measured.
 
 `--reader` names the example program `read_events` of `wa`, which reads a file up to the rows of the
 events, without sessions and a store. The table then has its times for all formats, too.
@@ -29,7 +30,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
-HERE = Path(__file__).parent
+from programs import rows
+
+HERE = Path(__file__).resolve().parent
+JOB = "duckdb: whole job"
 MAP = """reader = "csv"
 [event]
 event_name = "/event_name"
@@ -197,6 +201,19 @@ def measure_duckdb(folder, name, path):
     return cpu, wall
 
 
+def measure_job(folder, path):
+    """Returns the CPU time and the wall time of DuckDB for the whole job, in seconds.
+
+    Checks the numbers of events and sessions against those in the store, which is that of the CSV file.
+    """
+    command = [sys.executable, HERE / "peers" / "duckdb_csv_peer.py", folder / "duckdb", "2", path]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    stored = rows(folder / "store")
+    if (found["events"], found["sessions"]) != (stored["events"], stored["sessions"]):
+        sys.exit(f"DuckDB found {found['events']} events and {found['sessions']} sessions, and wa {stored}")
+    return found["cpu_seconds"], found["seconds"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wa", type=Path)
@@ -210,19 +227,23 @@ def main():
     files = write(folder, options.events)
     duckdb = list(DUCKDB_STATEMENTS) if importlib.util.find_spec("duckdb") else []
     readers = {f"read: {name}": name for name in files} if options.reader else {}
-    times = {name: [] for name in [*files, *readers, *duckdb]}
+    jobs = [JOB] if duckdb else []
+    times = {name: [] for name in [*files, *readers, *duckdb, *jobs]}
     # The programs alternate, so that slow phases of the machine affect all of them.
     for _ in range(options.runs):
         for name, paths in files.items():
             times[name].append(measure_ingest(options.wa.resolve(), folder, name, paths))
+            if name == "csv" and jobs:
+                times[JOB].append(measure_job(folder, paths[0]))
         for label, name in readers.items():
             command = [options.reader.resolve(), *map_of(folder, name), *files[name]]
             times[label].append(measure(command))
         for name in duckdb:
             times[name].append(measure_duckdb(folder, name, files["csv"][0]))
     shutil.rmtree(folder / "store", ignore_errors=True)
+    shutil.rmtree(folder / "duckdb", ignore_errors=True)
     size = {name: sum(path.stat().st_size for path in paths) / 1e6 for name, paths in files.items()}
-    size |= dict.fromkeys(duckdb, size["csv"]) | {label: size[name] for label, name in readers.items()}
+    size |= dict.fromkeys([*duckdb, *jobs], size["csv"]) | {label: size[name] for label, name in readers.items()}
     median = {name: [statistics.median(each) for each in zip(*runs)] for name, runs in times.items()}
     native = median["native"][0] / size["native"]
     print(f"{'':28} {'MB':>7} {'CPU s':>7} {'wall s':>7} {'per byte':>8}")

@@ -41,6 +41,7 @@ class Job:
         self.threads = int(threads)
         self.steps = {}
         self.began = self.last = time.perf_counter()
+        self.cpu_began = time.process_time()
 
     def step(self, name):
         """Records the time since the last step."""
@@ -52,4 +53,5 @@ class Job:
         seconds = self.last - self.began
         size = sum(file.stat().st_size for file in self.output.rglob("*.parquet"))
         print(json.dumps({"events": int(events), "sessions": int(sessions), "seconds": round(seconds, 3),
-                          "bytes": size, "steps": self.steps}))
+                          "cpu_seconds": round(time.process_time() - self.cpu_began, 3), "bytes": size,
+                          "steps": self.steps}))
