@@ -99,31 +99,29 @@ fn rows(outcome: &ReportOutcome, terminal: bool) -> Rows {
     }
 }
 
-/// Returns the rows of all outcomes below one header, with a first column for the chatbot. Sessions
-/// already have that column.
+/// Returns the rows of all outcomes below one header, with a first column for the chatbot.
 fn rows_by_chatbot(outcomes: &[ReportOutcome], terminal: bool) -> Rows {
     let mut all: Rows = Vec::new();
     for outcome in outcomes {
-        let answers = outcome.answers();
-        let chatbots = answers.first().map_or(&[][..], |answer| &answer.head().chatbots);
-        let chatbot = text_cell(&chatbots.join(" "), terminal);
-        let mut rows = rows(outcome, terminal).into_iter();
-        let Some(mut header) = rows.next() else { continue };
-        let has_column = header.iter().any(|name| name == CHATBOT_COLUMN);
-        if all.is_empty() {
-            if !has_column {
-                header.insert(0, CHATBOT_COLUMN.to_owned());
-            }
-            all.push(header);
-        }
-        all.extend(rows.map(|mut row| {
-            if !has_column {
-                row.insert(0, chatbot.clone());
-            }
-            row
-        }));
+        let rows = chatbot_rows(outcome, terminal);
+        all.extend(rows.into_iter().skip(usize::from(!all.is_empty())));
     }
     all
+}
+
+/// Returns the rows of a chatbot's outcome, with a first column for the chatbot. Sessions already
+/// have that column.
+pub(super) fn chatbot_rows(outcome: &ReportOutcome, terminal: bool) -> Rows {
+    let answers = outcome.answers();
+    let chatbots = answers.first().map_or(&[][..], |answer| &answer.head().chatbots);
+    let chatbot = text_cell(&chatbots.join(" "), terminal);
+    let mut rows = rows(outcome, terminal);
+    if rows.first().is_some_and(|header| header.iter().any(|name| name == CHATBOT_COLUMN)) {
+        return rows;
+    }
+    let first_cells = std::iter::once(CHATBOT_COLUMN.to_owned()).chain(std::iter::repeat(chatbot));
+    rows.iter_mut().zip(first_cells).for_each(|(row, cell)| row.insert(0, cell));
+    rows
 }
 
 /// Returns the rows of an answer. If it has notes on days, the last column contains the notes on

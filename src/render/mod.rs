@@ -7,12 +7,14 @@
 //!
 //! - `table` draws layouts with comfy-table, `fit` chooses the width of the columns;
 //! - `markdown`, `html` and `csv` write the other formats;
+//! - `each_chatbot` writes the reports of many chatbots one by one;
 //! - `events` renders lists of events, `ndjson` single events as log lines;
 //! - `lint` renders findings, `preview` the previews of files;
 //! - `views` writes `CREATE VIEW` statements for other SQL engines;
 //! - `numbers`, `labels` and `text` format numbers, keys and text.
 
 pub(crate) mod csv;
+pub(crate) mod each_chatbot;
 pub(crate) mod events;
 mod fit;
 pub(crate) mod html;

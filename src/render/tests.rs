@@ -2,10 +2,11 @@
 
 use insta::assert_snapshot;
 
+use super::each_chatbot::ChatbotWriter;
 use super::events::{EventRenderer, LineFormat};
 use super::*;
 use crate::report::tests::memory_tables::{Event, MemoryTables, Session, day, event, session, time};
-use crate::report::{Query, ReportKind, ReportRequest, Window, run};
+use crate::report::{Query, ReportKind, ReportRequest, Window, run, run_each_chatbot};
 use crate::store::frame::Frame;
 use crate::time::Zone;
 
@@ -157,6 +158,22 @@ fn summaries_by_chatbot_are_rows_of_one_table() {
     let request = ReportRequest { by_chatbot: true, ..request(ReportKind::Summary) };
     assert_snapshot!("by_chatbot_80", rendered(&request, Format::Table, 80));
     assert_snapshot!("by_chatbot_csv", rendered(&request, Format::Csv, 80));
+}
+
+#[test]
+fn chatbots_one_by_one_equal_all_together() {
+    let tables = tables();
+    for (kind, format) in
+        ReportKind::ALL.into_iter().flat_map(|kind| [(kind, Format::Json), (kind, Format::Csv)])
+    {
+        for compare in [false, kind.supports_compare()] {
+            let request = ReportRequest { compare, by_chatbot: true, limit: Some(2), ..request(kind) };
+            let (mut writer, mut text) = (ChatbotWriter::new(format, Style::plain(80)), String::new());
+            run_each_chatbot(&tables, &request, &mut |outcome| writer.add(&outcome, &mut text)).unwrap();
+            writer.finish(&mut text);
+            assert_eq!(text, rendered(&request, format, 80), "{kind:?} as {format:?}");
+        }
+    }
 }
 
 #[test]

@@ -20,17 +20,18 @@ use super::paths::{PathsOptions, paths};
 use super::performance::performance;
 use super::query::Query;
 use super::query::by_chatbot::ChatbotPartitions;
-use super::query::chatbots::{check_chatbots, ranked_chatbots};
+use super::query::chatbots::check_chatbots;
 use super::query::filter::{Field, Where};
 use super::query::tables::Tables;
 use super::selected::breakdown::{DEFAULT_GROUPS, break_down};
-use super::selected::filtered::{resolve_fields, with_selected_sessions};
+use super::selected::each_chatbot::each_chatbot;
+use super::selected::filtered::{note_on_selection, resolve_fields, with_selected_sessions};
 use super::sequence::definitions::Definitions;
 use super::sessions::{self, SessionsQuery, sessions};
 use super::sources::sources;
-use super::summary::{summaries, summary};
+use super::summary::summary;
 use super::trends::trends;
-use super::visitors::{visitors, visitors_of_each};
+use super::visitors::visitors;
 use crate::config::Annotation;
 use crate::error::{Error, Result};
 use crate::time::Micros;
@@ -460,20 +461,6 @@ const REPORTS_OF_ALL: [ReportKind; 17] = [
     ReportKind::Sessions,
 ];
 
-/// The minimum number of chatbots for which each report runs on one thread, and for which `summary`
-/// and `visitors` are computed in one pass.
-const MANY_CHATBOTS: usize = 100;
-
-/// Runs a function. With `inline`, it runs on one thread, including all parallel work that it
-/// starts. Waking other threads would take longer than reading the few rows of each of many
-/// chatbots.
-fn inline_if<R: Send>(inline: bool, run: impl FnOnce() -> R + Send) -> R {
-    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-        Ok(pool) if inline => pool.install(run),
-        _ => run(),
-    }
-}
-
 /// Computes the requested report.
 ///
 /// # Errors
@@ -491,74 +478,43 @@ pub fn run(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome
     Ok(outcome)
 }
 
+/// Computes the requested report of each chatbot, those with the most sessions first, and passes
+/// them to `each` one by one. With very many chatbots, all reports together would take gigabytes.
+///
+/// # Errors
+/// Returns the errors of [`run`] and of `each`.
+pub fn run_each_chatbot(
+    tables: &dyn Tables,
+    request: &ReportRequest,
+    each: &mut (dyn FnMut(ReportOutcome) -> Result<()> + Send),
+) -> Result<()> {
+    request.check()?;
+    check_chatbots(tables, &request.query.chatbots)?;
+    let mut request = request.clone();
+    let mut notes = resolve_fields(tables, &mut request)?;
+    notes.extend(note_on_selection(tables, &request));
+    let mut with_notes = |mut outcome: ReportOutcome| {
+        outcome.add_notes(std::mem::take(&mut notes));
+        each(outcome)
+    };
+    with_selected_sessions(tables, &request, |tables| each_chatbot(tables, &request, &mut with_notes))
+        .map(|_| ())
+}
+
 /// Computes a report on all sessions of the tables.
 fn run_selected(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome> {
     if !request.by_chatbot {
         return run_together(tables, request);
     }
-    let chatbots = ranked_chatbots(tables, &request.query, request.compare)?;
-    let partitions = ChatbotPartitions::new(tables);
-    let run_each = |kind: ReportKind| -> Result<Vec<Box<dyn Answer>>> {
-        if chatbots.len() >= MANY_CHATBOTS
-            && let Some(answers) = answers_together(tables, request, kind, &chatbots)?
-        {
-            return Ok(answers);
-        }
-        partitions.start_report();
-        let answer = |chatbot: &String| {
-            let mut request = request.clone();
-            request.query.chatbots = vec![chatbot.clone()];
-            run_kind(&partitions.chatbot(chatbot), &request, kind)
-        };
-        // The first chatbot fills the cache of reads.
-        let Some((first, others)) = chatbots.split_first() else { return Ok(Vec::new()) };
-        let first = answer(first)?;
-        let others = inline_if(others.len() >= MANY_CHATBOTS, || {
-            others.iter().map(answer).collect::<Result<Vec<Box<dyn Answer>>>>()
-        })?;
-        Ok(std::iter::once(first).chain(others).collect())
-    };
-    let mut outcomes: Vec<ReportOutcome> = match request.kind {
-        ReportKind::All => {
-            // Run one report after the other: the columns of a report stay in the cache until the
-            // next.
-            let mut all: Vec<Vec<Box<dyn Answer>>> = chatbots.iter().map(|_| Vec::new()).collect();
-            for kind in reports_of_all(request) {
-                all.iter_mut().zip(run_each(kind)?).for_each(|(answers, answer)| answers.push(answer));
-            }
-            all.into_iter().map(ReportOutcome::All).collect()
-        }
-        kind => run_each(kind)?.into_iter().map(ReportOutcome::One).collect(),
-    };
-    if outcomes.is_empty() {
-        // No chatbot has a session. The answer for all chatbots has the notes that explain why.
-        outcomes.push(run_together(tables, request)?);
-    }
+    let mut outcomes = Vec::new();
+    each_chatbot(tables, request, &mut |outcome| {
+        outcomes.push(outcome);
+        Ok(())
+    })?;
     Ok(ReportOutcome::ByChatbot(outcomes))
 }
 
-/// Computes the answers of each chatbot from one pass over the tables; `None` for a report that is
-/// computed for one chatbot at a time.
-fn answers_together(
-    tables: &dyn Tables,
-    request: &ReportRequest,
-    kind: ReportKind,
-    chatbots: &[String],
-) -> Result<Option<Vec<Box<dyn Answer>>>> {
-    fn boxed<T: Answer + 'static>(reports: Vec<T>) -> Option<Vec<Box<dyn Answer>>> {
-        Some(reports.into_iter().map(|report| Box::new(report) as Box<dyn Answer>).collect())
-    }
-    let (query, compare) = (&request.query, request.compare);
-    Ok(match kind {
-        ReportKind::Summary => boxed(summaries(tables, query, compare, chatbots)?),
-        ReportKind::Visitors if !compare && query.has_daily_stats(tables) => {
-            boxed(visitors_of_each(tables, query, chatbots)?)
-        }
-        _ => None,
-    })
-}
-
-fn reports_of_all(request: &ReportRequest) -> impl Iterator<Item = ReportKind> {
+pub(super) fn reports_of_all(request: &ReportRequest) -> impl Iterator<Item = ReportKind> {
     let with_sessions = request.with_sessions;
     let has_goals = !request.sequences.definitions.goals.is_empty();
     REPORTS_OF_ALL.into_iter().filter(move |kind| match kind {
@@ -569,7 +525,7 @@ fn reports_of_all(request: &ReportRequest) -> impl Iterator<Item = ReportKind> {
 }
 
 /// Computes the requested report for all its chatbots together.
-fn run_together(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome> {
+pub(super) fn run_together(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome> {
     if request.kind != ReportKind::All {
         return Ok(ReportOutcome::One(run_kind(tables, request, request.kind)?));
     }

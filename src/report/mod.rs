@@ -51,7 +51,9 @@ pub use calendar::heatmap::HeatmapMetric;
 pub use calendar::intervals::TrendInterval;
 pub use calendar::periods::Interval;
 pub use calendar::retention::RetentionOptions;
-pub use dispatch::{MAX_LIMIT, ReportKind, ReportOutcome, ReportRequest, SequenceOptions, run};
+pub use dispatch::{
+    MAX_LIMIT, ReportKind, ReportOutcome, ReportRequest, SequenceOptions, run, run_each_chatbot,
+};
 pub use event_query::{EventListing, EventQuery, EventSelector, list_events};
 pub use funnel::{FunnelOptions, FunnelOrder, FunnelUnit};
 pub use grid::{Grid, GridPeriod, GridPosition, GridRequest, run_grid};

@@ -84,14 +84,31 @@ pub fn summary(tables: &dyn Tables, query: &Query, compare: bool) -> Result<Repo
     Ok(report)
 }
 
-/// Computes the `summary` of each chatbot, in the order given, from one pass over the tables. Notes
-/// on events refer to all chatbots together and are in the first report.
+/// Returns the reports of [`each_summary`].
+#[cfg(test)]
 pub(crate) fn summaries(
     tables: &dyn Tables,
     query: &Query,
     compare: bool,
     chatbots: &[String],
 ) -> Result<Vec<Report<Summary>>> {
+    let mut reports = Vec::new();
+    each_summary(tables, query, compare, chatbots, &mut |report| {
+        reports.push(report);
+        Ok(())
+    })?;
+    Ok(reports)
+}
+
+/// Computes the `summary` of each chatbot from one pass over the tables, and passes it to `each`, in
+/// the order given. Notes on events refer to all chatbots together and are in the first report.
+pub(crate) fn each_summary(
+    tables: &dyn Tables,
+    query: &Query,
+    compare: bool,
+    chatbots: &[String],
+    each: &mut dyn FnMut(Report<Summary>) -> Result<()>,
+) -> Result<()> {
     let index = ChatbotIndex::new(chatbots);
     let count = |query: &Query| {
         let (visitors, totals) = rayon::join(
@@ -106,7 +123,8 @@ pub(crate) fn summaries(
     }
     let partitions = ChatbotPartitions::new(tables);
     let mut all = Totals::default();
-    let mut reports = Vec::with_capacity(chatbots.len());
+    counted.first().iter().flat_map(|(.., sums)| sums).for_each(|sums| all.add(sums));
+    let mut notes = on_other_events(tables, query, &metrics(query, None, &all).0)?;
     for (number, chatbot) in chatbots.iter().enumerate() {
         let query = Query { chatbots: vec![chatbot.clone()], ..query.clone() };
         let measure = |query: &Query, pruned: Option<Day>| {
@@ -116,13 +134,11 @@ pub(crate) fn summaries(
             let visitors = visitors.filter(|_| pruned.is_none()).map(UniqueVisitors::counts);
             Ok(metrics(query, visitors, sums.unwrap_or(&Totals::default())))
         };
-        reports.push(build(&partitions.chatbot(chatbot), &query, compare, measure)?);
-        counted.first().and_then(|(.., sums)| sums.get(number)).into_iter().for_each(|sums| all.add(sums));
+        let mut report = build(&partitions.chatbot(chatbot), &query, compare, measure)?;
+        report.notes.extend(notes.take());
+        each(report)?;
     }
-    if let Some(first) = reports.first_mut() {
-        first.notes.extend(on_other_events(tables, query, &metrics(query, None, &all).0)?);
-    }
-    Ok(reports)
+    Ok(())
 }
 
 /// Computes the `summary` of each group of a breakdown, and of all sessions at the end. The classes

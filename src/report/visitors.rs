@@ -116,13 +116,29 @@ pub(crate) fn visitors(tables: &dyn Tables, query: &Query) -> Result<Report<Visi
     build(tables, query, pruned, unique, daily.days)
 }
 
-/// Computes the `visitors` of each chatbot, in the order given, from one pass over the tables. The
-/// daily statistics must be able to answer the query.
+/// Returns the reports of [`each_visitors`].
+#[cfg(test)]
 pub(crate) fn visitors_of_each(
     tables: &dyn Tables,
     query: &Query,
     chatbots: &[String],
 ) -> Result<Vec<Report<Visitors>>> {
+    let mut reports = Vec::new();
+    each_visitors(tables, query, chatbots, &mut |report| {
+        reports.push(report);
+        Ok(())
+    })?;
+    Ok(reports)
+}
+
+/// Computes the `visitors` of each chatbot from one pass over the tables, and passes it to `each`,
+/// in the order given. The daily statistics must be able to answer the query.
+pub(crate) fn each_visitors(
+    tables: &dyn Tables,
+    query: &Query,
+    chatbots: &[String],
+    each: &mut dyn FnMut(Report<Visitors>) -> Result<()>,
+) -> Result<()> {
     let index = ChatbotIndex::new(chatbots);
     let (unique, totals) = rayon::join(
         || visitors_by_chatbot::count(tables, query, &index),
@@ -130,7 +146,7 @@ pub(crate) fn visitors_of_each(
     );
     let (unique, mut totals) = (unique?, totals?.into_iter().peekable());
     let partitions = ChatbotPartitions::new(tables);
-    let report = |(number, (chatbot, unique)): (u32, (&String, UniqueVisitors))| {
+    let mut report = |(number, (chatbot, unique)): (u32, (&String, UniqueVisitors))| {
         let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
         while let Some((_, day, sums)) = totals.next_if(|(of_chatbot, ..)| *of_chatbot == number) {
             days.entry(day).or_default().add(&sums);
@@ -140,7 +156,7 @@ pub(crate) fn visitors_of_each(
         let unique = Some(unique).filter(|_| pruned.is_none());
         build(&partitions.chatbot(chatbot), &query, pruned, unique, days)
     };
-    (0..).zip(chatbots.iter().zip(unique)).map(report).collect()
+    (0..).zip(chatbots.iter().zip(unique)).try_for_each(|chatbot| each(report(chatbot)?))
 }
 
 /// Builds the report from the visitors of the window, and from the sums and visitors of each day.

@@ -2,6 +2,7 @@
 
 pub(super) mod dashboard;
 pub mod distributed;
+mod each_chatbot;
 mod flags;
 mod funnel_flags;
 mod paths_flags;
@@ -283,6 +284,12 @@ impl Options {
         is_list && self.lists_all() && matches!(self.format, Format::Csv | Format::Json) && !self.by_chatbot
     }
 
+    /// Returns whether the report of each chatbot is printed separately. All reports together may
+    /// not fit in memory. `--fail-if` cannot be combined with `--by-chatbot`.
+    fn prints_each_chatbot(&self) -> bool {
+        self.by_chatbot && self.kind != ReportKind::All && matches!(self.format, Format::Csv | Format::Json)
+    }
+
     /// Returns whether nothing but the figures of the window is requested.
     fn is_figures_only(&self) -> bool {
         !self.compare && self.by.is_empty() && self.fail_if.is_empty()
@@ -296,6 +303,10 @@ impl Options {
 pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     if options.is_long_list() {
         stream::list(options, printer)?.iter().for_each(|note| printer.note(note));
+        return Ok(());
+    }
+    if options.prints_each_chatbot() {
+        each_chatbot::print(options, printer)?.iter().for_each(|note| printer.note(note));
         return Ok(());
     }
     if options.format == Format::Html && printer.is_terminal() {

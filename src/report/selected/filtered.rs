@@ -40,7 +40,13 @@ pub(in crate::report) fn with_selected_sessions<T>(
     let prepared = if filter.needs_events() { read_days(request) } else { Vec::new() };
     prepared.into_iter().try_for_each(|days| sessions.prepare(Some(days)))?;
     let result = run(&sessions.class(SELECTED))?;
-    Ok((result, if filter.needs_events() { on_pruned_events(tables, request) } else { None }))
+    Ok((result, note_on_selection(tables, request)))
+}
+
+/// Returns a note if events that the conditions of a request need are pruned.
+pub(in crate::report) fn note_on_selection(tables: &dyn Tables, request: &ReportRequest) -> Option<String> {
+    let filter = SessionFilter::new(&request.conditions, tables.zone());
+    if filter.needs_events() { on_pruned_events(tables, request) } else { None }
 }
 
 /// Returns the ranges of days in which a request reads all sessions.
