@@ -20,6 +20,7 @@ mod gc;
 mod merge;
 mod rebuild;
 pub(crate) mod reject_list;
+mod repeated_events;
 mod replay;
 pub(crate) mod status;
 #[cfg(test)]

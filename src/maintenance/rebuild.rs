@@ -36,9 +36,8 @@ use crate::store::ledger::Ledger;
 use crate::store::manifest::Manifest;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
-use crate::store::transaction::Transaction;
+use crate::store::transaction::{NewFile, Transaction};
 use crate::store::update::merge_policy::max_rows;
-use crate::store::update::partition::encode_file;
 use crate::store::update::pruned_days::PrunedDays;
 use crate::store::update::visitors::{FirstSeenMap, FirstSeenUpdate};
 use crate::store::{Completed, Store, Writer, update};
@@ -338,9 +337,12 @@ impl<'a, 't> SessionRewriter<'a, 't> {
         self.remove_partition(day);
         sessions.sort_by(row_order);
         for chunk in sessions.chunks(max_rows(Table::Sessions) as usize) {
-            let frame = tables::sessions::frame(chunk)?;
-            let file = encode_file(Table::Sessions, day, &frame)?;
-            self.transaction.add(file)?;
+            let sessions: Vec<&SessionSummary<'_>> = chunk.iter().collect();
+            let earliest = sessions.iter().map(|session| session.first.time).min();
+            let latest = sessions.iter().map(|session| session.ended_at).max();
+            let times = earliest.zip(latest).unwrap_or_default();
+            let bytes = tables::sessions::file_builder(&sessions)?.finish()?;
+            self.transaction.add(NewFile::new(Table::Sessions, day, chunk.len() as u64, times, bytes))?;
         }
         Ok(())
     }
@@ -381,8 +383,8 @@ impl<'a, 't> SessionRewriter<'a, 't> {
 
 impl ReplayVisitor for SessionRewriter<'_, '_> {
     fn visit_events(&mut self, block: &Block) -> Result<()> {
-        // Every replay reads all events.
-        if matches!(self.round, Round::WriteChanges(_)) || !self.shard.is_first() {
+        // The first round has collected these events.
+        if matches!(self.round, Round::WriteChanges(_)) {
             return Ok(());
         }
         collect_first_seen(block, &mut self.first_seen);

@@ -5,21 +5,17 @@
 //! statistics with sessions. The settings must be readable, and the secret key must have the
 //! fingerprint in the manifest.
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 
 use super::difference::{Difference, Differences};
 use super::replay::{
     ExpectedSession, KeyShard, PrunedBoundary, ReplayVisitor, SESSIONS_TOGETHER, SettledSessions, replay,
-    session_eq,
+    row_order, session_eq,
 };
 use super::visitors::VisitorCheck;
-use super::{daily, files};
+use super::{daily, files, repeated_events};
 use crate::error::{Error, Result};
 use crate::event::{Block, KeyKind};
-use crate::ingest::batch::stored_ids::EventKeys;
-use crate::prehashed::PreHashed;
 use crate::progress::Progress;
 use crate::session::SessionSummary;
 use crate::settings::Settings;
@@ -185,22 +181,19 @@ fn compare_tables(
     report.visitors = snapshot.manifest().files(Table::Visitors).iter().map(|file| file.rows).sum();
     let mut comparison = Comparison {
         boundary: &boundary,
-        shard: KeyShard::ALL,
         visitors: VisitorCheck::new(snapshot, &boundary),
         events: 0,
-        event_keys: EventKeys::default(),
-        seen_on_date: HashSet::with_hasher(PreHashed),
         sessions: 0,
         partial_sessions: 0,
         differences: Differences::default(),
     };
     for shard in KeyShard::of_store(snapshot, SESSIONS_TOGETHER) {
-        comparison.shard = shard;
         replay(snapshot, &boundary, snapshot.timeout(), shard, progress, &mut comparison)?;
     }
     report.events = comparison.events;
     (report.sessions, report.partial_sessions) = (comparison.sessions, comparison.partial_sessions);
     differences.append(comparison.differences);
+    differences.append(repeated_events::check_event_ids(snapshot)?);
     progress.set_step("visitors");
     differences.append(comparison.visitors.finish()?);
     progress.set_step("daily_stats");
@@ -211,13 +204,8 @@ fn compare_tables(
 /// Compares the stored rows with a replay of the events.
 struct Comparison<'a> {
     boundary: &'a PrunedBoundary,
-    /// The shard of the session keys that is being replayed.
-    shard: KeyShard,
     visitors: VisitorCheck<'a>,
     events: u64,
-    event_keys: EventKeys,
-    /// The keys of the events of the current date, to find repeated events.
-    seen_on_date: HashSet<u128, PreHashed>,
     sessions: u64,
     partial_sessions: u64,
     differences: Differences,
@@ -225,27 +213,15 @@ struct Comparison<'a> {
 
 impl ReplayVisitor for Comparison<'_> {
     fn visit_events(&mut self, block: &Block) -> Result<()> {
-        for (row, key) in block.rows.iter().map(|row| (row, self.event_keys.key(&block.event(row)))) {
-            // Events with one id can have different session keys. Each shard therefore checks its
-            // own ids.
-            if self.shard.contains(key) && !self.seen_on_date.insert(key) {
-                let event = block.event(row);
-                self.differences.add("events", || {
-                    let id = uuid::Uuid::from_u128(row.id);
-                    format!("event {id} of chatbot {:?} is stored twice", event.chatbot_id())
-                });
-            }
-        }
-        if !self.shard.is_first() {
-            return Ok(());
-        }
         self.events += block.rows.len() as u64;
         self.visitors.add(block)
     }
 
     fn visit_settled(&mut self, settled: SettledSessions) -> Result<()> {
-        self.seen_on_date.clear();
-        for expected in settled.sessions {
+        let is_different = |expected: &ExpectedSession| !self.confirm(expected);
+        let mut different: Vec<ExpectedSession> = settled.sessions.into_iter().filter(is_different).collect();
+        different.sort_unstable_by(|a, b| row_order(&a.session, &b.session));
+        for expected in different {
             self.compare_session(&expected);
         }
         for row in settled.obsolete_rows {
@@ -257,6 +233,17 @@ impl ReplayVisitor for Comparison<'_> {
 }
 
 impl Comparison<'_> {
+    /// Returns whether the stored row of a session matches its events, and counts it. All events of
+    /// the session must be retained.
+    fn confirm(&mut self, expected: &ExpectedSession) -> bool {
+        let is_equal = expected
+            .stored
+            .as_ref()
+            .is_some_and(|row| row.is_consistent && !row.is_partial && *row.session == *expected.session);
+        self.sessions += u64::from(is_equal);
+        is_equal
+    }
+
     fn compare_session(&mut self, expected: &ExpectedSession) {
         let session = &expected.session;
         let Some(row) = &expected.stored else {

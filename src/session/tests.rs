@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::{SessionSummary, merge_adjacent, split_by_gap};
 use crate::event::{Block, Event, EventRow, KeyKind, TextField, TextId};
+use crate::store::columns::Table;
+use crate::store::frame::Frame;
+use crate::store::tables::session_consistency::consistent_rows;
 use crate::store::tables::sessions::{file_builder, read};
 use crate::time::{Micros, SECOND};
 
@@ -229,6 +232,33 @@ proptest! {
         let sessions = sessions_of(&block, block.rows.iter().collect(), 7);
         let table = stored(&sessions);
         prop_assert_eq!(read(&table).unwrap(), sessions);
+    }
+
+    // One column has the values of other rows, so that most rows are inconsistent.
+    #[test]
+    fn consistent_rows_agree_with_a_comparison_of_frames(
+        events in proptest::collection::vec(sample(), 1..12),
+        column in 0..Table::Sessions.columns().len(),
+    ) {
+        let block = block(&events);
+        let table = stored(&sessions_of(&block, block.rows.iter().collect(), 7));
+        let order: Vec<u32> = (0..table.height() as u32).rev().collect();
+        let reversed = table.gather(&order).unwrap();
+        let columns = Table::Sessions.columns().iter().enumerate().map(|(number, of_table)| {
+            let source = if number == column { &reversed } else { &table };
+            source.select(&[of_table.name]).unwrap()
+        });
+        let changed = Frame::join_columns(table.height(), columns.collect()).unwrap();
+        let sessions = read(&changed).unwrap();
+        let derived = stored(&sessions);
+        let rows: Vec<usize> = (0..changed.height()).collect();
+        let expected: Vec<bool> = rows.iter().map(|row| changed.slice(*row, 1) == derived.slice(*row, 1)).collect();
+        prop_assert_eq!(consistent_rows(&changed, &rows, &sessions).unwrap(), expected);
+        // A part of the rows, in another order.
+        let some: Vec<usize> = rows.iter().copied().rev().step_by(2).collect();
+        let of_some: Vec<SessionSummary<'_>> = some.iter().map(|row| sessions[*row].clone()).collect();
+        let expected: Vec<bool> = some.iter().map(|row| changed.slice(*row, 1) == derived.slice(*row, 1)).collect();
+        prop_assert_eq!(consistent_rows(&changed, &some, &of_some).unwrap(), expected);
     }
 
     // The merge law also holds for rows that were stored and read back.

@@ -2,9 +2,9 @@
 //!
 //! The statistics of a day are computed from all its sessions, and list every campaign source of
 //! the day. If each of n batches of one day updated them, the time would grow with n². A commit
-//! therefore waits until the number of sessions that its batches have changed is at least a quarter
-//! of the number of sessions and rows that the last update read. A batch of an ordinary log changes
-//! more than that, and is committed at once.
+//! therefore waits until its batches have changed at least as many sessions as the last update read
+//! sessions and rows. All updates of a day then read at most about twice its sessions. A batch of an
+//! ordinary log changes more than that, and is committed at once.
 
 use super::{TableChanges, WriteContext};
 use crate::error::Result;
@@ -12,10 +12,6 @@ use crate::store::snapshot::Snapshot;
 use crate::store::transaction::Transaction;
 use crate::store::update;
 use crate::store::update::pruned_days::PrunedDays;
-
-/// Divisor of the number of sessions and rows that the last update read. An update is due when the
-/// changed sessions are at least this fraction (1/`DUE_PART`) of that number.
-const DUE_PART: u64 = 4;
 
 /// The changes of the batches since daily statistics were last updated.
 #[derive(Debug, Default)]
@@ -49,9 +45,9 @@ impl StatsUpdate {
 
     /// Returns whether there are enough changes for an update.
     pub fn is_due(&self) -> bool {
-        self.waiting.as_ref().is_none_or(|waiting| {
-            waiting.sessions.sessions.saturating_mul(DUE_PART) >= self.last_read || waiting.is_large()
-        })
+        self.waiting
+            .as_ref()
+            .is_none_or(|waiting| waiting.sessions.sessions >= self.last_read || waiting.is_large())
     }
 
     /// Updates the daily statistics for the changed sessions and visitors of a transaction.

@@ -50,7 +50,7 @@ impl EventKeys {
     }
 
     /// Returns the function from ids to keys for a chatbot.
-    fn chatbot_keys(&self, chatbot_id: &str) -> impl Fn(u128) -> u128 + use<> {
+    pub fn chatbot_keys(&self, chatbot_id: &str) -> impl Fn(u128) -> u128 + use<> {
         let seed = self.seed;
         let chatbot = xxh3_128_with_seed(chatbot_id.as_bytes(), seed).to_le_bytes();
         move |id| {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::event::{Block, Event, EventRow};
 use crate::ingest::batch::{self, EventOutcome, WriteContext};
 use crate::ingest::timings::StageTimings;
-use crate::maintenance::replay::{event_batches, prefetch};
+use crate::maintenance::replay::{KeyShard, event_batches, prefetch};
 use crate::store::Snapshot;
 use crate::store::columns::Table;
 use crate::store::ledger::Ledger;
@@ -72,7 +72,7 @@ impl<'r, 'a> SourceImport<'r, 'a> {
         let mut batch = Batch::default();
         std::thread::scope(|scope| {
             let mut date = None;
-            for events in prefetch(scope, event_batches(&snapshot)) {
+            for events in prefetch(scope, event_batches(&snapshot, KeyShard::ALL)) {
                 let events = events?;
                 if date.replace(events.date) != Some(events.date) {
                     self.run.progress.set_step(&format!("{name} {}", events.date));

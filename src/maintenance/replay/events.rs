@@ -3,6 +3,7 @@
 //! A piece of a row group is decoded at a time, so that memory does not grow with the number of
 //! days.
 
+use super::KeyShard;
 use crate::error::Result;
 use crate::event::Block;
 use crate::store::columns::Table;
@@ -24,19 +25,30 @@ pub(in crate::maintenance) struct EventBatch {
     pub(in crate::maintenance) date: Day,
     /// The events.
     pub(in crate::maintenance) block: Block,
-    /// The share of the events in the size of the file. The shares of all batches of a file add up
-    /// to its size.
+    /// The bytes of the file that were read since the previous batch. They add up to the size of
+    /// the file.
     pub(in crate::maintenance) bytes: u64,
 }
 
-/// Returns the batches of all files, by date. A file that is missing or damaged yields an error.
+/// Returns the batches of all files, by date, with the events of a shard. A batch can be empty. A
+/// file that is missing or damaged yields an error.
 pub(in crate::maintenance) fn event_batches(
     snapshot: &Snapshot,
+    shard: KeyShard,
 ) -> impl Iterator<Item = Result<EventBatch>> + '_ {
     let mut files: Vec<&DataFile> = snapshot.manifest().files(Table::Events).iter().collect();
     files.sort_by_key(|file| file.day);
-    files.into_iter().flat_map(|file| {
-        let mut reader = FileReader { snapshot, file, groups: None, piece: None, next_row: 0, rows: 0 };
+    files.into_iter().flat_map(move |file| {
+        let mut reader = FileReader {
+            snapshot,
+            file,
+            shard,
+            groups: None,
+            piece: None,
+            piece_rows: 0,
+            next_row: 0,
+            rows: 0,
+        };
         std::iter::from_fn(move || reader.next_batch().transpose())
     })
 }
@@ -44,13 +56,16 @@ pub(in crate::maintenance) fn event_batches(
 struct FileReader<'a> {
     snapshot: &'a Snapshot,
     file: &'a DataFile,
+    shard: KeyShard,
     /// The row groups of the file, once it is open.
     groups: Option<RowGroups<'a>>,
-    /// The current piece of a row group, if some of its rows are left.
+    /// The rows of the shard in the current piece of a row group, if some of them are left.
     piece: Option<Frame>,
+    /// The number of all rows of that piece.
+    piece_rows: usize,
     /// The first row of the next batch, in the current piece.
     next_row: usize,
-    /// The number of rows of all batches so far.
+    /// The number of rows of all finished pieces.
     rows: u64,
 }
 
@@ -65,25 +80,39 @@ impl FileReader<'_> {
             None => {
                 self.next_row = 0;
                 match groups.next_piece(ROWS_TOGETHER)? {
-                    Some(piece) => self.piece.insert(piece),
+                    Some(piece) => {
+                        self.piece_rows = piece.height();
+                        self.piece.insert(of_shard(piece, self.shard)?)
+                    }
                     None => return Ok(None),
                 }
             }
         };
         let block = tables::events::read(frame, self.next_row)?;
-        let rows = block.rows.len();
-        self.next_row += rows;
+        self.next_row += block.rows.len();
+        let mut bytes = 0;
         if self.next_row >= frame.height() {
             // Free the piece, so that the next one can use its memory.
             self.piece = None;
+            let before = self.share(self.rows);
+            self.rows += self.piece_rows as u64;
+            bytes = self.share(self.rows) - before;
         }
-        let before = self.share(self.rows);
-        self.rows += rows as u64;
-        Ok(Some(EventBatch { date: self.file.day, block, bytes: self.share(self.rows) - before }))
+        Ok(Some(EventBatch { date: self.file.day, block, bytes }))
     }
 
     /// Returns the share of some rows in the size of the file.
     fn share(&self, rows: u64) -> u64 {
         (u128::from(self.file.bytes) * u128::from(rows) / u128::from(self.file.rows.max(1))) as u64
     }
+}
+
+/// Returns the rows of a shard. They are selected before they are converted to events, which takes
+/// most of the time.
+fn of_shard(piece: Frame, shard: KeyShard) -> Result<Frame> {
+    if shard.is_all() {
+        return Ok(piece);
+    }
+    let keys = tables::events::session_keys(&piece)?;
+    piece.filter(keys.into_iter().map(|key| shard.contains(key)))
 }

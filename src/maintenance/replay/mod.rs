@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::event::{Block, Event};
+use crate::prehashed::PreHashed;
 use crate::progress::Progress;
 use crate::session::{SessionSummary, TextInterner, merge_adjacent, split_by_gap};
 use crate::store::columns::Table;
@@ -46,7 +47,7 @@ pub(super) struct ExpectedSession {
 /// The sessions that are settled after a date.
 #[derive(Debug, Default)]
 pub(super) struct SettledSessions {
-    /// The sessions, sorted by [`row_order`].
+    /// The sessions, in any order.
     pub(super) sessions: Vec<ExpectedSession>,
     /// Stored rows whose start is not the start of any session, sorted by [`row_order`].
     pub(super) obsolete_rows: Vec<StoredSession>,
@@ -59,7 +60,8 @@ pub(super) struct SettledSessions {
 
 /// Receives the events that a replay reads and the sessions that it computes.
 pub(super) trait ReplayVisitor {
-    /// Receives a batch of retained events, in any order.
+    /// Receives a batch of retained events, in any order. The replay of the first shard calls this
+    /// for the events of all shards, the other replays do not.
     fn visit_events(&mut self, block: &Block) -> Result<()>;
     /// Receives the sessions that are settled after a date.
     fn visit_settled(&mut self, settled: SettledSessions) -> Result<()>;
@@ -115,7 +117,7 @@ impl KeyShard {
 }
 
 /// Replays the session keys of a shard, for all dates in order, and splits sessions by `timeout`.
-/// The visitor receives all events, including those of other shards.
+/// In the replay of the first shard, the visitor receives the events of all shards.
 pub(super) fn replay(
     snapshot: &Snapshot,
     boundary: &PrunedBoundary,
@@ -133,11 +135,12 @@ pub(super) fn replay(
         timeout,
         shard,
         texts: &texts,
-        rows: HashMap::new(),
-        fragments: HashMap::new(),
+        rows: HashMap::default(),
+        fragments: HashMap::default(),
     };
     std::thread::scope(|scope| {
-        let mut batches = prefetch(scope, event_batches(snapshot)).peekable();
+        let visited = if shard.is_first() { KeyShard::ALL } else { shard };
+        let mut batches = prefetch(scope, event_batches(snapshot, visited)).peekable();
         let mut rows_by_date = prefetch(scope, dates.iter().map(|&date| rows.read_through(date)));
         let mut next_dates = dates.iter().skip(1);
         for &date in &dates {
@@ -149,7 +152,9 @@ pub(super) fn replay(
             let is_of_date =
                 |batch: &Result<EventBatch>| batch.as_ref().map_or(true, |batch| batch.date == date);
             while let Some(batch) = batches.next_if(is_of_date).transpose()? {
-                visitor.visit_events(&batch.block)?;
+                if shard.is_first() {
+                    visitor.visit_events(&batch.block)?;
+                }
                 state.add_events(&batch.block);
                 progress.advance(batch.bytes);
             }
@@ -167,9 +172,10 @@ struct ReplayState<'a> {
     shard: KeyShard,
     texts: &'a TextInterner,
     /// Stored rows that a session can still be paired with, by session key hash.
-    rows: HashMap<u128, Vec<OpenRow>>,
-    /// Fragments of sessions that are not settled, by session key hash.
-    fragments: HashMap<u128, Vec<SessionSummary<'static>>>,
+    rows: HashMap<u128, Vec<OpenRow>, PreHashed>,
+    /// Fragments of sessions that are not settled, by session key hash. They are boxed because a
+    /// summary takes about a kilobyte, and is moved several times.
+    fragments: HashMap<u128, Vec<Box<SessionSummary<'static>>>, PreHashed>,
 }
 
 /// A stored row. Its time span stays after the row was paired with a session.
@@ -185,7 +191,7 @@ impl ReplayState<'_> {
         for row in rows {
             let key = row.session.key.hash();
             if row.is_partial {
-                self.fragments.entry(key).or_default().push((*row.session).clone());
+                self.fragments.entry(key).or_default().push(row.session.clone());
             }
             let (start, end) = (row.session.first.time, row.session.ended_at);
             let created_at = row.session.created_at;
@@ -208,7 +214,7 @@ impl ReplayState<'_> {
         }
         events.par_sort_unstable_by_key(|event| (event.row.key, event.row.time, event.row.id));
         let (timeout, texts) = (self.timeout, self.texts);
-        let fragments: Vec<(u128, Vec<SessionSummary<'static>>)> = events
+        let fragments: Vec<(u128, Vec<Box<SessionSummary<'static>>>)> = events
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
                 // `created_at` is set when the session is settled. Until then it is the maximum, so
@@ -216,7 +222,7 @@ impl ReplayState<'_> {
                 let fragments = split_by_gap(events, timeout)
                     .filter_map(|events| SessionSummary::from_events(events, Micros::MAX));
                 let mut owned = Vec::with_capacity(1);
-                owned.extend(fragments.map(|fragment| fragment.into_owned(texts)));
+                owned.extend(fragments.map(|fragment| Box::new(fragment.into_owned(texts))));
                 (events.first().map_or(0, |event| event.row.key), owned)
             })
             .collect();
@@ -250,7 +256,7 @@ impl ReplayState<'_> {
     /// Settles the sessions to which no event at `next` or later can belong.
     fn settle(&mut self, next: Micros) -> SettledSessions {
         let timeout = self.timeout;
-        let merged: Vec<(u128, Vec<SessionSummary<'static>>)> = std::mem::take(&mut self.fragments)
+        let merged: Vec<(u128, Vec<Box<SessionSummary<'static>>>)> = std::mem::take(&mut self.fragments)
             .into_par_iter()
             .map(|(key, fragments)| {
                 (key, if fragments.len() > 1 { merge_adjacent(fragments, timeout) } else { fragments })
@@ -264,7 +270,7 @@ impl ReplayState<'_> {
                     settled.open.push((session.first.time, None));
                     self.fragments.entry(key).or_default().push(session);
                 } else {
-                    settled.sessions.push(self.pair(key, Box::new(session)));
+                    settled.sessions.push(self.pair(key, session));
                 }
             }
         }
@@ -283,7 +289,6 @@ impl ReplayState<'_> {
             });
             !rows.is_empty()
         });
-        settled.sessions.par_sort_unstable_by(|a, b| row_order(&a.session, &b.session));
         settled.obsolete_rows.par_sort_unstable_by(|a, b| row_order(&a.session, &b.session));
         settled
     }

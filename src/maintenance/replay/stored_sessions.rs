@@ -12,8 +12,8 @@ use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables;
-use crate::store::tables::sessions::SessionKeys;
+use crate::store::tables::session_consistency::consistent_rows;
+use crate::store::tables::sessions::SessionReader;
 use crate::time::{DAY, Day, Micros};
 
 /// Number of rows that a thread reads at a time. Each row is in memory in three forms.
@@ -104,27 +104,21 @@ impl<'a> StoredSessionReader<'a> {
     }
 
     fn read_rows(&self, file: &DataFile, frame: &Frame) -> Result<Vec<StoredSession>> {
+        let failed = |e| Error::failed(format!("cannot use {}", file.path)).caused_by(e);
+        let mut reader = SessionReader::new(frame).map_err(failed)?;
         // A file is read once for each shard, and most of its rows belong to other shards.
-        let of_shard;
-        let frame = match self.shard.is_all() {
-            true => frame,
-            false => {
-                let keys = SessionKeys::new(frame)?;
-                let is_of_shard = (0..frame.height()).map(|row| self.shard.contains(keys.key(row).hash()));
-                of_shard = frame.filter(is_of_shard)?;
-                &of_shard
-            }
-        };
-        let sessions = tables::sessions::read(frame)
-            .map_err(|e| Error::failed(format!("cannot use {}", file.path)).caused_by(e))?;
-        let derived = tables::sessions::frame(&sessions)?;
-        let all_consistent = *frame == derived;
-        let sessions = sessions.into_iter().enumerate();
+        let keys = reader.keys();
+        let is_of_shard = |row: &usize| self.shard.is_all() || self.shard.contains(keys.key(*row).hash());
+        let rows: Vec<usize> = (0..frame.height()).filter(is_of_shard).collect();
+        let sessions: Vec<SessionSummary<'_>> =
+            rows.iter().map(|row| reader.summary(*row)).collect::<Result<_>>().map_err(failed)?;
+        let consistent = consistent_rows(frame, &rows, &sessions)?;
+        let sessions = sessions.into_iter().zip(consistent);
         Ok(sessions
-            .map(|(row, session)| StoredSession {
+            .map(|(session, is_consistent)| StoredSession {
                 day: file.day,
                 is_partial: self.boundary.is_partial(&session),
-                is_consistent: all_consistent || frame.slice(row, 1) == derived.slice(row, 1),
+                is_consistent,
                 retained_part: None,
                 session: Box::new(session.into_owned(self.texts)),
             })

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::fixture::{Fixture, line};
 use crate::maintenance;
+use crate::maintenance::repeated_events::check_in_parts;
 use crate::progress::{NoProgress, Progress};
 use crate::settings::Settings;
 use crate::store::columns::Table;
@@ -355,6 +356,10 @@ fn repeated_event_is_found() {
     replace(&fixture, Table::Events, |file, _| encode_file(Table::Events, file.day, &frame).unwrap());
     finds(&fixture, "events", "is stored twice");
     finds(&fixture, "sessions", "does not match its events");
+    let snapshot = fixture.store().snapshot().unwrap();
+    for events_together in 1..5 {
+        assert_eq!(check_in_parts(&snapshot, events_together).unwrap().count(), 1);
+    }
 }
 
 /// Ingests a line whenever a check starts, up to a number of times.

@@ -25,7 +25,7 @@ pub(super) mod tests;
 mod thrift;
 
 pub use chunk::Chunk;
-pub use column::{NumberColumn, TextColumn};
+pub use column::{Float, NumberColumn, TextColumn};
 pub use copy_row_groups::MIN_COPIED_ROWS;
 pub use delta::DeltaWidth;
 pub use file::FileBuilder;

@@ -10,7 +10,7 @@ use super::user_agents::UserAgentReader;
 use crate::error::{Error, Result};
 use crate::event::{
     self, Block, Channel, Event, EventRow, KeyKind, NO_NUMBER, NO_TIME, TextField, TextId, UserAgent,
-    session_key_hash,
+    chatbot_seed, id_hash, session_key_hash,
 };
 use crate::session::properties;
 use crate::store::columns::Table;
@@ -250,6 +250,30 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
         block.rows.push(row);
     }
     Ok(block)
+}
+
+/// Returns the hashes of the session keys of all rows of a frame.
+///
+/// # Errors
+/// Fails if the frame lacks a column.
+pub fn session_keys(frame: &Frame) -> Result<Vec<u128>> {
+    let chatbots = frame.texts("chatbot_id")?;
+    let ids = [frame.texts("session_id")?, frame.texts("anonymous_id")?, frame.texts("user_id")?];
+    let mut last = None;
+    let key = |row: usize| {
+        let token = chatbots.token(row);
+        let seed = match last {
+            Some((last, seed)) if last == token => seed,
+            _ => chatbot_seed(chatbots.get(row).unwrap_or("")),
+        };
+        last = Some((token, seed));
+        match ids.map(|column| column.get(row)) {
+            [Some(id), ..] => id_hash(seed, KeyKind::Session, id),
+            [None, Some(id), _] => id_hash(seed, KeyKind::Anonymous, id),
+            [None, None, id] => id_hash(seed, KeyKind::User, id.unwrap_or("")),
+        }
+    };
+    Ok((0..frame.height()).map(key).collect())
 }
 
 /// Copies the strings of a column to a block, each long string once.

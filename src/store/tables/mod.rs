@@ -8,6 +8,7 @@ mod column_order;
 pub mod daily_stats;
 pub mod events;
 pub mod merge_state;
+pub mod session_consistency;
 pub mod sessions;
 mod times;
 mod user_agents;

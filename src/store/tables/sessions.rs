@@ -81,11 +81,11 @@ pub(in crate::store) fn row_group(sessions: &[&SessionSummary<'_>]) -> Result<(u
     Ok((rows, in_table_order(Table::Sessions, columns)?))
 }
 
-type SessionText = for<'s> fn(&'s SessionSummary<'_>) -> Option<&'s str>;
-type SessionValue<T> = fn(&SessionSummary<'_>) -> T;
+pub(super) type SessionText = for<'s> fn(&'s SessionSummary<'_>) -> Option<&'s str>;
+pub(super) type SessionValue<T> = fn(&SessionSummary<'_>) -> T;
 
 /// The columns of text that are fields of a summary.
-const TEXTS: [(&str, SessionText); 24] = [
+pub(super) const TEXTS: [(&str, SessionText); 24] = [
     ("chatbot_id", |s| Some(&s.key.chatbot_id)),
     ("session_id", |s| (s.key.kind == KeyKind::Session).then_some(s.key.value.as_ref())),
     ("anonymous_id", |s| s.anonymous_id.value().map(CowStr::as_ref)),
@@ -113,7 +113,7 @@ const TEXTS: [(&str, SessionText); 24] = [
 ];
 
 /// The columns of integers.
-const NUMBERS: [(&str, SessionValue<i64>); 11] = [
+pub(super) const NUMBERS: [(&str, SessionValue<i64>); 11] = [
     ("duration_seconds", |s| s.duration_seconds()),
     ("messages_sent", |s| s.count("message_sent") as i64),
     ("messages_received", |s| s.count("message_received") as i64),
@@ -128,7 +128,7 @@ const NUMBERS: [(&str, SessionValue<i64>); 11] = [
 ];
 
 /// The columns of times.
-const TIMES: [(&str, SessionValue<Micros>); 4] = [
+pub(super) const TIMES: [(&str, SessionValue<Micros>); 4] = [
     ("started_at", |s| s.first.time),
     ("ended_at", |s| s.ended_at),
     ("created_at", |s| s.created_at),
@@ -136,7 +136,7 @@ const TIMES: [(&str, SessionValue<Micros>); 4] = [
 ];
 
 /// The columns of booleans.
-const FLAGS: [(&str, SessionValue<bool>); 3] = [
+pub(super) const FLAGS: [(&str, SessionValue<bool>); 3] = [
     ("is_bot", |s| s.is_bot()),
     ("had_conversation", |s| s.count("message_sent") > 0),
     ("completed_pre_chat_form", |s| s.count("pre_chat_form_submitted") > 0),
@@ -209,7 +209,7 @@ pub fn frame(sessions: &[SessionSummary<'_>]) -> Result<Frame> {
 
 /// Returns the mean of a sum in microseconds, in milliseconds rounded half up; `None` if the count
 /// is 0.
-fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
+pub(super) fn mean_ms(sum_us: u64, count: u64) -> Option<i64> {
     if count == 0 {
         return None;
     }

@@ -1,7 +1,9 @@
 //! The chatbots and days whose daily statistics a change affects.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashSet;
 
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -12,7 +14,7 @@ use crate::time::Day;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Chatbots {
     All,
-    Named(BTreeSet<String>),
+    Named(HashSet<String>),
 }
 
 /// Days, each with the chatbots whose statistics must be recomputed. Those of several changes can
@@ -28,22 +30,23 @@ impl ChangedDays {
 
     /// Adds a day of a chatbot.
     pub fn add(&mut self, day: Day, chatbot: &str) {
-        match self.0.entry(day).or_insert_with(|| Chatbots::Named(BTreeSet::new())) {
-            Chatbots::Named(chatbots) if !chatbots.contains(chatbot) => {
-                chatbots.insert(chatbot.to_owned());
+        match self.0.entry(day).or_insert_with(|| Chatbots::Named(HashSet::new())) {
+            Chatbots::Named(chatbots) => {
+                chatbots.get_or_insert_with(chatbot, str::to_owned);
             }
-            _ => {}
+            Chatbots::All => {}
         }
     }
 
-    /// Iterates over the pairs of a day and a chatbot that were added.
+    /// Returns the pairs of a day and a chatbot that were added, in order.
     pub fn named(&self) -> impl Iterator<Item = (Day, &str)> {
         self.0.iter().flat_map(|(day, chatbots)| {
-            let names = match chatbots {
-                Chatbots::All => None,
-                Chatbots::Named(names) => Some(names),
+            let mut names: Vec<&str> = match chatbots {
+                Chatbots::All => Vec::new(),
+                Chatbots::Named(names) => names.iter().map(String::as_str).collect(),
             };
-            names.into_iter().flatten().map(move |name| (*day, name.as_str()))
+            names.sort_unstable();
+            names.into_iter().map(move |name| (*day, name))
         })
     }
 
@@ -96,9 +99,9 @@ impl ChangedDays {
     ///
     /// # Errors
     /// Fails if a stored file cannot be read.
-    pub(super) fn resolve(self, after: &Snapshot) -> Result<BTreeMap<Day, BTreeSet<String>>> {
+    pub(super) fn resolve(self, after: &Snapshot) -> Result<BTreeMap<Day, HashSet<String>>> {
         let mut days = BTreeMap::new();
-        let mut months: BTreeMap<Day, BTreeMap<Day, BTreeSet<String>>> = BTreeMap::new();
+        let mut months: BTreeMap<Day, BTreeMap<Day, HashSet<String>>> = BTreeMap::new();
         for (day, chatbots) in self.0 {
             let chatbots = match chatbots {
                 Chatbots::Named(chatbots) => chatbots,
@@ -117,9 +120,8 @@ impl ChangedDays {
                                 let token = ids.token(row);
                                 if token != last
                                     && let Some(id) = ids.get(row)
-                                    && !chatbots.contains(id)
                                 {
-                                    chatbots.insert(id.to_owned());
+                                    chatbots.get_or_insert_with(id, str::to_owned);
                                 }
                                 last = token;
                             }
@@ -136,8 +138,8 @@ impl ChangedDays {
 }
 
 /// Returns the chatbots that have statistics of each day of a month.
-fn chatbots_with_statistics(after: &Snapshot, month: Day) -> Result<BTreeMap<Day, BTreeSet<String>>> {
-    let mut days: BTreeMap<Day, BTreeSet<String>> = BTreeMap::new();
+fn chatbots_with_statistics(after: &Snapshot, month: Day) -> Result<BTreeMap<Day, HashSet<String>>> {
+    let mut days: BTreeMap<Day, HashSet<String>> = BTreeMap::new();
     for file in after.partition(Table::DailyStats, month) {
         let frame = after.read_file(file, Some(&["chatbot_id", "stat_date"]))?;
         let (ids, dates) = (frame.texts("chatbot_id")?, frame.ints("stat_date")?);

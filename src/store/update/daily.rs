@@ -5,11 +5,13 @@
 //! whose sessions were pruned are instead adjusted by the change of the retained sessions: see
 //! [`pruned_days`](super::pruned_days). Days whose statistics were pruned get no row.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+
+use hashbrown::HashSet;
 
 use super::bounded_parallel;
 use super::daily_inputs::{PartialDay, aggregate_day, first_seen_on};
-use super::monthly_rows::{MonthlyRows, Rows};
+use super::monthly_rows::{MonthlyRows, Rows, row_of};
 use super::partition::encode_file;
 use super::pruned_days::{
     CountedVisitors, PrunedDays, RetainedStats, counted_visitors_on, is_pruned_for_any_chatbot,
@@ -25,12 +27,12 @@ use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
 use crate::time::{Day, Micros};
 
-/// Maximum number of rows that are recomputed together. The aggregate of a day of a chatbot with a
-/// single session takes about a kilobyte.
-const ROWS_TOGETHER: usize = 1 << 15;
+/// Maximum number of rows that are recomputed together. Each takes about a kilobyte. The sessions of
+/// a day are read once for each part of its rows.
+const ROWS_TOGETHER: usize = 1 << 17;
 
 /// Some days of a month, with the chatbots whose rows must be recomputed.
-type ChangedRows = BTreeMap<Day, BTreeSet<String>>;
+pub(super) type ChangedRows = BTreeMap<Day, HashSet<String>>;
 
 /// Recomputes the statistics of the chatbots and days whose sessions or new visitors changed.
 /// Returns the number of sessions and rows that were read.
@@ -84,16 +86,16 @@ pub fn replace_rows(after: &Snapshot, transaction: &mut Transaction, rows: Vec<D
     let mut months: BTreeMap<Day, Rows> = BTreeMap::new();
     for row in rows {
         let month = months.entry(row.stat_date.month_start()).or_default();
-        month.insert((row.stat_date, row.chatbot_id.clone()), row);
+        month.entry(row.stat_date).or_default().insert(row.chatbot_id.clone(), row);
     }
     for (month, rows) in months {
-        let mut changed = ChangedRows::new();
-        for (day, chatbot) in rows.keys() {
-            changed.entry(*day).or_default().insert(chatbot.clone());
-        }
+        let chatbots = |(day, rows): (&Day, &hashbrown::HashMap<String, DailyStats>)| {
+            (*day, rows.keys().cloned().collect())
+        };
+        let changed: ChangedRows = rows.iter().map(chatbots).collect();
         let mut stored = MonthlyRows::new(after, month);
         let before = stored.find(&changed)?;
-        stored.replace(before, rows)?;
+        stored.replace(&before, &rows)?;
         if let Some(output) = stored.finish()? {
             output.add_to(transaction)?;
         }
@@ -132,7 +134,7 @@ impl Month<'_> {
             let days = part.into_iter().map(|(day, chatbots)| (day, chatbots, aggregates.remove(&day)));
             let (rows, read) = self.recompute(&before, days.collect())?;
             sessions_read += read;
-            stored.replace(before, rows)?;
+            stored.replace(&before, &rows)?;
         }
         let rows_read = stored.rows_read();
         if let Some(output) = stored.finish()? {
@@ -146,7 +148,7 @@ impl Month<'_> {
     fn recompute(
         &self,
         before: &Rows,
-        days: Vec<(Day, BTreeSet<String>, Option<PartialDay>)>,
+        days: Vec<(Day, HashSet<String>, Option<PartialDay>)>,
     ) -> Result<(Rows, u64)> {
         let ledger = self.pruned.ledger();
         let dates: Vec<Day> = days.iter().map(|(day, ..)| *day).collect();
@@ -160,26 +162,31 @@ impl Month<'_> {
             let first_seen = first_seen.get(&day);
             let retained = RetainedStats::extract(&mut aggregates, day, ledger, first_seen);
             let is_new = |visitor| first_seen.is_some_and(|visitors| visitors.contains(&visitor));
-            Ok((day, retained, aggregates.finish(day, is_new, self.now), read))
+            let mut rows = hashbrown::HashMap::with_capacity(aggregates.len());
+            let fresh = aggregates.finish(day, is_new, self.now);
+            let fresh = fresh.filter(|row| !ledger.daily_stats_pruned(&row.chatbot_id, day));
+            rows.extend(fresh.map(|row| (row.chatbot_id.clone(), row)));
+            Ok((day, retained, rows, read))
         })?;
-        let mut rows = before.clone();
+        let mut rows = Rows::new();
         let mut sessions_read = 0;
-        for (day, retained, fresh, read) in recomputed {
+        for (day, retained, mut of_day, read) in recomputed {
             sessions_read += read;
-            let has_no_row = |chatbot: &str| ledger.daily_stats_pruned(chatbot, day);
-            let keeps_row = |chatbot: &str| ledger.sessions_pruned(chatbot, day) && !has_no_row(chatbot);
-            rows.retain(|(d, chatbot), _| *d != day || keeps_row(chatbot));
-            let fresh = fresh.into_iter().filter(|row| !has_no_row(&row.chatbot_id));
-            rows.extend(fresh.map(|row| ((day, row.chatbot_id.clone()), row)));
             if pruned_dates.contains(&day) {
-                self.adjust_pruned_day(&mut rows, day, retained, &counted);
+                let keeps_row = |chatbot: &str| {
+                    ledger.sessions_pruned(chatbot, day) && !ledger.daily_stats_pruned(chatbot, day)
+                };
+                let kept = before.get(&day).into_iter().flatten().filter(|(chatbot, _)| keeps_row(chatbot));
+                of_day.extend(kept.map(|(chatbot, row)| (chatbot.clone(), row.clone())));
+                self.adjust_pruned_day(&mut of_day, day, retained, &counted);
             }
-        }
-        for (key, row) in &mut rows {
-            if let Some(old) = before.get(key) {
-                row.created_at = old.created_at;
-                row.updated_at = if row.same_metrics(old) { old.updated_at } else { self.now };
+            for row in of_day.values_mut() {
+                if let Some(old) = row_of(before, day, &row.chatbot_id) {
+                    row.created_at = old.created_at;
+                    row.updated_at = if row.same_metrics(old) { old.updated_at } else { self.now };
+                }
             }
+            rows.insert(day, of_day);
         }
         Ok((rows, sessions_read))
     }
@@ -188,13 +195,13 @@ impl Month<'_> {
     /// the retained sessions after the change.
     fn adjust_pruned_day(
         &self,
-        rows: &mut Rows,
+        rows: &mut hashbrown::HashMap<String, DailyStats>,
         day: Day,
         mut retained: BTreeMap<String, RetainedStats>,
         counted: &CountedVisitors,
     ) {
         let ledger = self.pruned.ledger();
-        for ((_, chatbot), row) in rows.iter_mut().filter(|((d, _), _)| *d == day) {
+        for (chatbot, row) in rows.iter_mut() {
             if ledger.sessions_pruned(chatbot, day) {
                 let retained = retained.remove(chatbot).unwrap_or_default();
                 self.pruned.adjust_row(row, &retained, self.no_longer_counted, counted);
@@ -205,27 +212,37 @@ impl Month<'_> {
         rows.extend(retained.into_iter().map(|(chatbot, retained)| {
             let counted = counted.get(&(chatbot.clone(), day)).cloned().unwrap_or_default();
             let row = retained.standalone_row(&chatbot, day, &counted);
-            ((day, chatbot), DailyStats { created_at: self.now, updated_at: self.now, ..row })
+            (chatbot, DailyStats { created_at: self.now, updated_at: self.now, ..row })
         }));
     }
 }
 
-/// Divides rows into parts of at most [`ROWS_TOGETHER`].
+/// Divides rows into parts of at most [`ROWS_TOGETHER`]. If the chatbots of a day are in several
+/// parts, each part has those of a range of names.
 fn parts(changed: ChangedRows) -> Vec<ChangedRows> {
     let mut parts = vec![ChangedRows::new()];
     let mut free = ROWS_TOGETHER;
-    for (day, mut chatbots) in changed {
-        while chatbots.len() > free {
-            let rest = chatbots.iter().nth(free).cloned().map(|first| chatbots.split_off(&first));
-            parts
-                .last_mut()
-                .into_iter()
-                .for_each(|part| drop(part.insert(day, std::mem::take(&mut chatbots))));
-            parts.push(ChangedRows::new());
-            (chatbots, free) = (rest.unwrap_or_default(), ROWS_TOGETHER);
+    let add = |parts: &mut Vec<ChangedRows>, day: Day, chatbots: HashSet<String>| {
+        if let Some(part) = parts.last_mut() {
+            part.insert(day, chatbots);
         }
-        free -= chatbots.len();
-        parts.last_mut().into_iter().for_each(|part| drop(part.insert(day, std::mem::take(&mut chatbots))));
+    };
+    for (day, chatbots) in changed {
+        if chatbots.len() <= free {
+            free -= chatbots.len();
+            add(&mut parts, day, chatbots);
+            continue;
+        }
+        let mut names: Vec<String> = chatbots.into_iter().collect();
+        names.sort_unstable();
+        let mut names = names.into_iter();
+        while names.len() > free {
+            add(&mut parts, day, names.by_ref().take(free).collect());
+            parts.push(ChangedRows::new());
+            free = ROWS_TOGETHER;
+        }
+        free -= names.len();
+        add(&mut parts, day, names.collect());
     }
     parts
 }
@@ -248,12 +265,11 @@ mod tests {
 
     #[test]
     fn parts_have_every_row_once_and_at_most_the_maximum() {
-        let chatbots = |count: usize| (0..count).map(|n| format!("c{n:06}")).collect::<BTreeSet<String>>();
+        let chatbots = |count: usize| (0..count).map(|n| format!("c{n:06}")).collect::<HashSet<String>>();
         let sizes = [3, ROWS_TOGETHER - 3, 2 * ROWS_TOGETHER + 5, 0, 7];
         let changed: ChangedRows = (0..).map(Day).zip(sizes.map(chatbots)).collect();
         let parts = parts(changed.clone());
-        let part_sizes: Vec<usize> =
-            parts.iter().map(|part| part.values().map(BTreeSet::len).sum()).collect();
+        let part_sizes: Vec<usize> = parts.iter().map(|part| part.values().map(HashSet::len).sum()).collect();
         assert_eq!(part_sizes, [ROWS_TOGETHER, ROWS_TOGETHER, ROWS_TOGETHER, 12]);
         let mut all = ChangedRows::new();
         for (day, chatbots) in parts.into_iter().flatten() {

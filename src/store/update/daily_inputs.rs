@@ -18,6 +18,10 @@ use crate::time::{Day, Micros, Zone};
 /// day are read one row group at a time.
 const MAX_ROWS_TOGETHER: u64 = 1 << 17;
 
+/// Minimum number of sessions of a day for which each file is first searched for selected chatbots.
+/// If batches add new chatbots to a day, most files have none of those that the last batch changed.
+const MIN_SEARCHED_ROWS: u64 = 1 << 14;
+
 /// The aggregates of a day's session files, with the paths of these files.
 pub type PartialDay = (Vec<String>, DayAggregates);
 
@@ -55,24 +59,29 @@ pub fn aggregate_day(
     snapshot: &Snapshot,
     day: Day,
     partial: Option<PartialDay>,
-    is_selected: impl Fn(&str) -> bool,
+    is_selected: impl Fn(&str) -> bool + Sync,
 ) -> Result<(DayAggregates, u64)> {
     let (paths, mut aggregates) = partial.unwrap_or_default();
     let files: Vec<&DataFile> =
         snapshot.partition(Table::Sessions, day).filter(|file| !paths.contains(&file.path)).collect();
     let rows = files.iter().map(|file| file.rows).sum();
+    let is_needed =
+        |file: &DataFile| Ok(rows < MIN_SEARCHED_ROWS || has_selected(snapshot, file, &is_selected)?);
     let mut add = |frame: &Frame| {
         for_each_session_of(frame, &is_selected, |chatbot, facts| aggregates.add(chatbot, facts))
     };
     if rows > MAX_ROWS_TOGETHER {
         for file in files {
-            if has_selected(snapshot, file, &is_selected)? {
+            if is_needed(file)? {
                 snapshot.read_groups(file, &FACT_COLUMNS, &mut add)?;
             }
         }
     } else {
-        let read = files.into_par_iter().map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)));
-        read.collect::<Result<Vec<Frame>>>()?.iter().try_for_each(add)?;
+        let read = files.into_par_iter().map(|file| {
+            let frame = || snapshot.read_file(file, Some(&FACT_COLUMNS));
+            is_needed(file)?.then(frame).transpose()
+        });
+        read.collect::<Result<Vec<Option<Frame>>>>()?.iter().flatten().try_for_each(add)?;
     }
     Ok((aggregates, rows))
 }
@@ -80,16 +89,16 @@ pub fn aggregate_day(
 /// Returns whether a file has sessions of a chatbot that `is_selected` accepts. Reads only the
 /// column of chatbots, which is many times faster than reading all columns.
 fn has_selected(snapshot: &Snapshot, file: &DataFile, is_selected: impl Fn(&str) -> bool) -> Result<bool> {
-    let mut found = false;
-    snapshot.read_groups(file, &["chatbot_id"], |frame| {
+    let mut groups = snapshot.row_groups(file, Some(&["chatbot_id"]))?;
+    while let Some(frame) = groups.next_group()? {
         let chatbots = frame.texts("chatbot_id")?;
         let mut last = None;
-        found = found
-            || (0..frame.height()).any(|row| {
-                let token = chatbots.token(row);
-                last.replace(token) != Some(token) && chatbots.get(row).is_some_and(&is_selected)
-            });
-        Ok(())
-    })?;
-    Ok(found)
+        for row in 0..frame.height() {
+            let token = chatbots.token(row);
+            if last.replace(token) != Some(token) && chatbots.get(row).is_some_and(&is_selected) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }

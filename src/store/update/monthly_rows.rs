@@ -3,22 +3,23 @@
 //! Most months have few rows, which are rewritten as one sorted file. In a store of thousands of
 //! chatbots, a month has many files, and only files that lose rows are rewritten.
 
-use std::collections::{BTreeMap, BTreeSet};
+use hashbrown::HashMap;
 
+use super::daily::ChangedRows;
 use super::partition::PartitionBuilder;
 use super::{PartialRewrite, PartitionOutput};
 use crate::daily_stats::DailyStats;
 use crate::error::Result;
 use crate::store::columns::Table;
-use crate::store::encode::MIN_COPIED_ROWS;
+use crate::store::encode::{MIN_COPIED_ROWS, ROW_GROUP};
 use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
-use crate::store::tables::daily_stats::{frame, read};
-use crate::time::Day;
+use crate::store::tables::daily_stats::{frame, read, row_group};
+use crate::time::{DAY, Day};
 
 /// Rows by day and chatbot.
-pub(super) type Rows = BTreeMap<(Day, String), DailyStats>;
+pub(super) type Rows = HashMap<Day, HashMap<String, DailyStats>>;
 
 /// The columns that identify a row.
 const KEY_COLUMNS: [&str; 2] = ["chatbot_id", "stat_date"];
@@ -48,8 +49,8 @@ struct StoredFile {
     removed: Vec<bool>,
     /// The rows, if the month is small.
     frame: Option<Frame>,
-    /// The positions of the rows that the last search found.
-    found: BTreeMap<(Day, String), usize>,
+    /// The positions of the rows that the last search found, with their days and chatbots.
+    found: Vec<(usize, Day, String)>,
 }
 
 impl<'a> MonthlyRows<'a> {
@@ -59,7 +60,7 @@ impl<'a> MonthlyRows<'a> {
             file: file.clone(),
             removed: Vec::new(),
             frame: None,
-            found: BTreeMap::new(),
+            found: Vec::new(),
         };
         let files: Vec<StoredFile> = snapshot.partition(Table::DailyStats, month).map(file).collect();
         let stored = files.iter().map(|file| file.file.rows).sum();
@@ -71,7 +72,7 @@ impl<'a> MonthlyRows<'a> {
     ///
     /// # Errors
     /// Fails if a file cannot be read or is damaged.
-    pub fn find(&mut self, wanted: &BTreeMap<Day, BTreeSet<String>>) -> Result<Rows> {
+    pub fn find(&mut self, wanted: &ChangedRows) -> Result<Rows> {
         let is_small = self.stored <= MAX_SORTED_ROWS;
         let mut rows = Rows::new();
         for stored in &mut self.files {
@@ -98,9 +99,8 @@ impl<'a> MonthlyRows<'a> {
             };
             let positions: Vec<u32> = found.iter().map(|row| *row as u32).collect();
             for (position, row) in found.into_iter().zip(read(&all.gather(&positions)?)?) {
-                let key = (row.stat_date, row.chatbot_id.clone());
-                stored.found.insert(key.clone(), position);
-                rows.insert(key, row);
+                stored.found.push((position, row.stat_date, row.chatbot_id.clone()));
+                rows.entry(row.stat_date).or_default().insert(row.chatbot_id.clone(), row);
             }
         }
         Ok(rows)
@@ -111,10 +111,10 @@ impl<'a> MonthlyRows<'a> {
     ///
     /// # Errors
     /// Fails if the new rows cannot be converted.
-    pub fn replace(&mut self, before: Rows, after: Rows) -> Result<()> {
+    pub fn replace(&mut self, before: &Rows, after: &Rows) -> Result<()> {
         for stored in &mut self.files {
-            for (key, position) in std::mem::take(&mut stored.found) {
-                if before.get(&key) == after.get(&key) {
+            for (position, day, chatbot) in std::mem::take(&mut stored.found) {
+                if row_of(before, day, &chatbot) == row_of(after, day, &chatbot) {
                     continue;
                 }
                 stored.removed.resize(stored.file.rows as usize, false);
@@ -123,20 +123,35 @@ impl<'a> MonthlyRows<'a> {
                 }
             }
         }
-        let changed = after.into_iter().filter(|(key, row)| before.get(key) != Some(row));
-        let mut new: Vec<DailyStats> = changed.map(|(_, row)| row).collect();
+        let rows = after.values().flat_map(HashMap::values);
+        let is_changed = |row: &&DailyStats| row_of(before, row.stat_date, &row.chatbot_id) != Some(*row);
+        let mut new: Vec<&DailyStats> = rows.filter(is_changed).collect();
         if !new.is_empty() {
-            new.sort_by(|a, b| (&a.chatbot_id, a.stat_date).cmp(&(&b.chatbot_id, b.stat_date)));
+            new.sort_unstable_by(|a, b| (&a.chatbot_id, a.stat_date).cmp(&(&b.chatbot_id, b.stat_date)));
             self.new_rows += new.len() as u64;
-            self.new.push(frame(&new)?);
         }
-        if self.stored + self.new_rows > MAX_SORTED_ROWS {
-            // Encoded rows take a fraction of the memory of frames.
-            let partition = match &mut self.partition {
-                Some(partition) => partition,
-                none => none.insert(PartitionBuilder::new(self.snapshot, Table::DailyStats, self.month, 0)),
-            };
-            self.new.drain(..).try_for_each(|frame| partition.add_frame(&frame))?;
+        if self.stored + self.new_rows <= MAX_SORTED_ROWS {
+            if !new.is_empty() {
+                self.new.push(frame(&new)?);
+            }
+            return Ok(());
+        }
+        // Encoded rows take a fraction of the memory of frames.
+        let partition = match &mut self.partition {
+            Some(partition) => partition,
+            none => none.insert(PartitionBuilder::new(self.snapshot, Table::DailyStats, self.month, 0)),
+        };
+        self.new.drain(..).try_for_each(|frame| partition.add_frame(&frame))?;
+        let mut remaining = &new[..];
+        while !remaining.is_empty() {
+            let (rows, columns) = row_group(&remaining[..remaining.len().min(ROW_GROUP)])?;
+            let (encoded, rest) = remaining.split_at(rows);
+            let days = encoded.iter().map(|row| row.stat_date);
+            let days = days.clone().min().zip(days.max());
+            let midnight = |day: Day| i64::from(day.0) * DAY;
+            let times = days.map(|(first, last)| (midnight(first), midnight(last)));
+            partition.add(rows, times.unwrap_or_default(), columns)?;
+            remaining = rest;
         }
         Ok(())
     }
@@ -180,6 +195,11 @@ impl<'a> MonthlyRows<'a> {
         output.replaced = replaced;
         Ok(Some(output))
     }
+}
+
+/// Returns the row of a day and a chatbot.
+pub(super) fn row_of<'r>(rows: &'r Rows, day: Day, chatbot: &str) -> Option<&'r DailyStats> {
+    rows.get(&day)?.get(chatbot)
 }
 
 /// Returns the rows of a frame in the order of a file: by chatbot and day.

@@ -50,8 +50,8 @@ impl RetainedStats {
     ) -> RetainedStats {
         let is_new = |visitor| first_seen.is_some_and(|visitors| visitors.contains(&visitor));
         let new_visitors: VisitorSet = aggregate.new_visitors(is_new).collect();
-        let visitors = aggregate.visitors().clone();
-        let row = aggregate.row(chatbot, day, new_visitors.len() as i64, usize::MAX, 0);
+        let visitors = aggregate.visitors().collect();
+        let row = aggregate.row(chatbot.to_owned(), day, new_visitors.len() as i64, usize::MAX, 0);
         RetainedStats { row: Some(row), visitors, new_visitors }
     }
 
@@ -75,7 +75,7 @@ impl RetainedStats {
     /// Returns a lower bound of the row: the retained sessions, and the visitors who count as new
     /// because of pruned sessions (`counted`).
     pub fn lower_bound(&self, chatbot: &str, day: Day, counted: &VisitorSet) -> DailyStats {
-        let empty = || DayAggregate::default().row(chatbot, day, 0, TOP_ENTRIES, 0);
+        let empty = || DayAggregate::default().row(chatbot.to_owned(), day, 0, TOP_ENTRIES, 0);
         let mut row = self.row.clone().unwrap_or_else(empty);
         row.unique_visitors = union_size(&self.visitors, counted);
         row.new_visitors = union_size(&self.new_visitors, counted);

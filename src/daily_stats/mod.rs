@@ -3,7 +3,14 @@
 //! [`DayAggregate::add`] accumulates sessions in any order, as integers. [`DayAggregate::finish`]
 //! returns the row. Rates and means are computed last and rounded half up.
 
-use std::collections::{HashMap, HashSet};
+mod names;
+mod visitors;
+
+use std::collections::HashSet;
+use std::fmt::Write;
+
+use names::NameCounts;
+use visitors::DayVisitors;
 
 use crate::decimal::round_half_up;
 use crate::event::{KeyKind, session_key_hash};
@@ -163,8 +170,57 @@ impl DailyStats {
 
     /// Returns whether two rows are equal, apart from the times at which they were written.
     pub fn same_metrics(&self, other: &DailyStats) -> bool {
-        let undated = |row: &DailyStats| DailyStats { created_at: 0, updated_at: 0, ..row.clone() };
-        undated(self) == undated(other)
+        self.undated() == other.undated()
+    }
+
+    /// Returns all values except for the times at which the row was written.
+    fn undated(&self) -> (Day, [&str; 4], [i64; 16]) {
+        // A new field must be added here: the pattern names all fields.
+        let DailyStats {
+            chatbot_id,
+            stat_date,
+            total_sessions,
+            unique_visitors,
+            new_visitors,
+            total_conversations,
+            total_messages_sent,
+            total_messages_received,
+            widget_loads,
+            widget_opens,
+            error_count,
+            top_referrers,
+            top_landing_pages,
+            utm_sources,
+            desktop_sessions,
+            mobile_sessions,
+            tablet_sessions,
+            bot_sessions,
+            session_duration_sum_seconds,
+            response_time_sum_us,
+            response_time_count,
+            created_at: _,
+            updated_at: _,
+        } = self;
+        let texts = [chatbot_id, top_referrers, top_landing_pages, utm_sources].map(String::as_str);
+        let numbers = [
+            total_sessions,
+            unique_visitors,
+            new_visitors,
+            total_conversations,
+            total_messages_sent,
+            total_messages_received,
+            widget_loads,
+            widget_opens,
+            error_count,
+            desktop_sessions,
+            mobile_sessions,
+            tablet_sessions,
+            bot_sessions,
+            session_duration_sum_seconds,
+            response_time_sum_us,
+            response_time_count,
+        ];
+        (*stat_date, texts, numbers.map(|number| *number))
     }
 
     /// Returns the id of the row: the version 5 UUID of chatbot and day.
@@ -204,19 +260,22 @@ impl DayAggregates {
         self.0.remove(chatbot_id)
     }
 
-    /// Returns the rows, sorted by chatbot; see [`DayAggregate::finish`].
+    /// Returns the number of chatbots that have sessions.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the rows, in any order; see [`DayAggregate::finish`].
     pub fn finish(
         self,
         stat_date: Day,
         first_seen_today: impl Fn(u128) -> bool,
         now: Micros,
-    ) -> Vec<DailyStats> {
-        let row = |(chatbot, tally): (String, DayAggregate)| {
-            tally.finish(&chatbot, stat_date, &first_seen_today, now)
+    ) -> impl Iterator<Item = DailyStats> {
+        let row = move |(chatbot, aggregate): (String, DayAggregate)| {
+            aggregate.finish(chatbot, stat_date, &first_seen_today, now)
         };
-        let mut rows: Vec<DailyStats> = self.0.into_iter().map(row).collect();
-        rows.sort_unstable_by(|a, b| a.chatbot_id.cmp(&b.chatbot_id));
-        rows
+        self.0.into_iter().map(row)
     }
 }
 
@@ -226,8 +285,7 @@ pub type VisitorSet = HashSet<u128, PreHashed>;
 /// The aggregate of one chatbot and day.
 #[derive(Debug, Default)]
 pub struct DayAggregate {
-    visitors: VisitorSet,
-    only_session_key: VisitorSet,
+    visitors: DayVisitors,
     sessions: i64,
     conversations: i64,
     sent: i64,
@@ -238,9 +296,9 @@ pub struct DayAggregate {
     duration: i64,
     response_sum: i64,
     response_count: i64,
-    referrers: HashMap<String, i64>,
-    landing_pages: HashMap<String, i64>,
-    utm_sources: HashMap<String, i64>,
+    referrers: NameCounts,
+    landing_pages: NameCounts,
+    utm_sources: NameCounts,
     desktop: i64,
     mobile: i64,
     tablet: i64,
@@ -254,10 +312,7 @@ impl DayAggregate {
             self.bots += 1;
             return;
         }
-        self.visitors.insert(facts.visitor);
-        if facts.only_session_key {
-            self.only_session_key.insert(facts.visitor);
-        }
+        self.visitors.insert(facts.visitor, facts.only_session_key);
         self.sessions += 1;
         self.conversations += i64::from(facts.messages_sent > 0);
         self.sent += facts.messages_sent;
@@ -268,11 +323,9 @@ impl DayAggregate {
         self.duration = self.duration.saturating_add(facts.duration_seconds);
         self.response_sum = self.response_sum.saturating_add(facts.response_sum_us);
         self.response_count += facts.response_count;
-        count(&mut self.referrers, facts.referrer_domain.unwrap_or("direct"));
-        count(&mut self.landing_pages, facts.landing_page.unwrap_or("unknown"));
-        if let Some(source) = facts.utm_source {
-            count(&mut self.utm_sources, source);
-        }
+        self.referrers.add(facts.referrer_domain);
+        self.landing_pages.add(facts.landing_page);
+        self.utm_sources.add(facts.utm_source);
         match facts.device_type {
             Some("desktop") => self.desktop += 1,
             Some("mobile") => self.mobile += 1,
@@ -281,22 +334,23 @@ impl DayAggregate {
         }
     }
 
-    /// Returns the hashes of the counted visitors.
-    pub fn visitors(&self) -> &VisitorSet {
-        &self.visitors
+    /// Iterates over the hashes of the counted visitors.
+    pub fn visitors(&self) -> impl Iterator<Item = u128> {
+        self.visitors.iter().map(|(visitor, _)| visitor)
     }
 
     /// Iterates over the new visitors. `first_seen_today` returns whether the visitor with a hash
     /// was first seen on this day. A visitor that has only a session key is always new.
     pub fn new_visitors(&self, first_seen_today: impl Fn(u128) -> bool) -> impl Iterator<Item = u128> {
-        let is_new = move |v: &u128| self.only_session_key.contains(v) || first_seen_today(*v);
-        self.visitors.iter().copied().filter(is_new)
+        let is_new =
+            move |(visitor, only_session_key): &(u128, bool)| *only_session_key || first_seen_today(*visitor);
+        self.visitors.iter().filter(is_new).map(|(visitor, _)| visitor)
     }
 
     /// Returns the row. See [`DayAggregate::new_visitors`] for `first_seen_today`.
     pub fn finish(
         self,
-        chatbot_id: &str,
+        chatbot_id: String,
         stat_date: Day,
         first_seen_today: impl Fn(u128) -> bool,
         now: Micros,
@@ -306,9 +360,9 @@ impl DayAggregate {
     }
 
     /// Returns the row with `new` new visitors and lists of at most `top` entries.
-    pub fn row(self, chatbot_id: &str, stat_date: Day, new: i64, top: usize, now: Micros) -> DailyStats {
+    pub fn row(self, chatbot_id: String, stat_date: Day, new: i64, top: usize, now: Micros) -> DailyStats {
         DailyStats {
-            chatbot_id: chatbot_id.to_owned(),
+            chatbot_id,
             stat_date,
             total_sessions: self.sessions,
             unique_visitors: self.visitors.len() as i64,
@@ -319,9 +373,9 @@ impl DayAggregate {
             widget_loads: self.loads,
             widget_opens: self.opens,
             error_count: self.errors,
-            top_referrers: top_list_json(self.referrers, top, "domain"),
-            top_landing_pages: top_list_json(self.landing_pages, top, "page"),
-            utm_sources: top_list_json(self.utm_sources, usize::MAX, "source"),
+            top_referrers: top_list_json(self.referrers.into_counts(Some("direct")), top, "domain"),
+            top_landing_pages: top_list_json(self.landing_pages.into_counts(Some("unknown")), top, "page"),
+            utm_sources: top_list_json(self.utm_sources.into_counts(None), usize::MAX, "source"),
             desktop_sessions: self.desktop,
             mobile_sessions: self.mobile,
             tablet_sessions: self.tablet,
@@ -335,28 +389,36 @@ impl DayAggregate {
     }
 }
 
-fn count(counts: &mut HashMap<String, i64>, name: &str) {
-    match counts.get_mut(name) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(name.to_owned(), 1);
-        }
-    }
-}
-
 /// Formats the `most` most frequent entries as JSON, `[{"<key>": name, "count": n}, …]`: by
-/// descending count, then by name.
-pub fn top_list_json(counts: HashMap<String, i64>, most: usize, key: &str) -> String {
+/// descending count, then by name. Each name must occur once.
+pub fn top_list_json(counts: impl IntoIterator<Item = (String, i64)>, most: usize, key: &str) -> String {
     let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    counts.truncate(most);
-    let mut text = String::from("[");
+    let by_count = |a: &(String, i64), b: &(String, i64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0));
+    if most < counts.len() {
+        counts.select_nth_unstable_by(most, by_count);
+        counts.truncate(most);
+    }
+    counts.sort_unstable_by(by_count);
+    let names: usize = counts.iter().map(|(name, _)| name.len()).sum();
+    let mut text = String::with_capacity(2 + names + counts.len() * (key.len() + 20));
+    text.push('[');
     for (name, count) in &counts {
         let comma = if text.len() > 1 { "," } else { "" };
         text.extend([comma, "{\"", key, "\":"]);
-        text.push_str(&serde_json::to_string(name).unwrap_or_default());
-        text.extend([",\"count\":", &count.to_string(), "}"]);
+        push_json_string(&mut text, name);
+        // Writing to a string does not fail.
+        let _ = write!(text, ",\"count\":{count}}}");
     }
     text.push(']');
     text
+}
+
+/// Appends a string as JSON. A list of campaign sources can have a million names, which seldom
+/// contain characters to escape.
+fn push_json_string(text: &mut String, value: &str) {
+    if value.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        text.push_str(&serde_json::to_string(value).unwrap_or_default());
+    } else {
+        text.extend(["\"", value, "\""]);
+    }
 }
