@@ -261,7 +261,7 @@ impl DayAggregates {
     }
 
     /// Returns the number of chatbots that have sessions.
-    pub fn len(&self) -> usize {
+    pub fn chatbot_count(&self) -> usize {
         self.0.len()
     }
 

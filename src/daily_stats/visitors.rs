@@ -11,7 +11,7 @@ use crate::prehashed::PreHashed;
 #[derive(Debug, Default)]
 pub(super) struct DayVisitors {
     first: Option<(u128, bool)>,
-    others: Option<Box<HashMap<u128, bool, PreHashed>>>,
+    others: HashMap<u128, bool, PreHashed>,
 }
 
 impl DayVisitors {
@@ -20,19 +20,19 @@ impl DayVisitors {
         match &mut self.first {
             None => self.first = Some((visitor, only_session_key)),
             Some((first, flag)) if *first == visitor => *flag |= only_session_key,
-            Some(_) => *self.others.get_or_insert_default().entry(visitor).or_default() |= only_session_key,
+            Some(_) => *self.others.entry(visitor).or_default() |= only_session_key,
         }
     }
 
     /// Returns the number of visitors.
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.len())
+        usize::from(self.first.is_some()) + self.others.len()
     }
 
     /// Iterates over the visitors, in any order.
     pub fn iter(&self) -> impl Iterator<Item = (u128, bool)> {
-        let others = self.others.iter().flat_map(|others| others.iter());
-        self.first.into_iter().chain(others.map(|(visitor, flag)| (*visitor, *flag)))
+        let others = self.others.iter().map(|(visitor, flag)| (*visitor, *flag));
+        self.first.into_iter().chain(others)
     }
 }
 

@@ -100,8 +100,8 @@ pub(crate) fn summaries(
     Ok(reports)
 }
 
-/// Computes the `summary` of each chatbot from one pass over the tables, and passes it to `each`, in
-/// the order given. Notes on events refer to all chatbots together and are in the first report.
+/// Computes the `summary` of each chatbot from one pass over the tables, and passes it to `each`,
+/// in the order given. Notes on events refer to all chatbots together and are in the first report.
 pub(crate) fn each_summary(
     tables: &dyn Tables,
     query: &Query,

@@ -46,20 +46,6 @@ impl Mergeable for SessionSummary<'_> {
     }
 }
 
-impl<P: Mergeable> Mergeable for Box<P> {
-    fn first(&self) -> Position {
-        (**self).first()
-    }
-
-    fn ended_at(&self) -> Micros {
-        (**self).ended_at()
-    }
-
-    fn merge(&mut self, other: Self) {
-        (**self).merge(*other);
-    }
-}
-
 /// Merges sessions and fragments of one session key, in any order, into sessions.
 pub fn merge_adjacent<P: Mergeable>(mut fragments: Vec<P>, timeout: Micros) -> Vec<P> {
     fragments.sort_by_key(Mergeable::first);

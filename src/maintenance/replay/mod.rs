@@ -173,9 +173,8 @@ struct ReplayState<'a> {
     texts: &'a TextInterner,
     /// Stored rows that a session can still be paired with, by session key hash.
     rows: HashMap<u128, Vec<OpenRow>, PreHashed>,
-    /// Fragments of sessions that are not settled, by session key hash. They are boxed because a
-    /// summary takes about a kilobyte, and is moved several times.
-    fragments: HashMap<u128, Vec<Box<SessionSummary<'static>>>, PreHashed>,
+    /// Fragments of sessions that are not settled, by session key hash.
+    fragments: HashMap<u128, Vec<SessionSummary<'static>>, PreHashed>,
 }
 
 /// A stored row. Its time span stays after the row was paired with a session.
@@ -191,7 +190,7 @@ impl ReplayState<'_> {
         for row in rows {
             let key = row.session.key.hash();
             if row.is_partial {
-                self.fragments.entry(key).or_default().push(row.session.clone());
+                self.fragments.entry(key).or_default().push((*row.session).clone());
             }
             let (start, end) = (row.session.first.time, row.session.ended_at);
             let created_at = row.session.created_at;
@@ -214,7 +213,7 @@ impl ReplayState<'_> {
         }
         events.par_sort_unstable_by_key(|event| (event.row.key, event.row.time, event.row.id));
         let (timeout, texts) = (self.timeout, self.texts);
-        let fragments: Vec<(u128, Vec<Box<SessionSummary<'static>>>)> = events
+        let fragments: Vec<(u128, Vec<SessionSummary<'static>>)> = events
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
                 // `created_at` is set when the session is settled. Until then it is the maximum, so
@@ -222,7 +221,7 @@ impl ReplayState<'_> {
                 let fragments = split_by_gap(events, timeout)
                     .filter_map(|events| SessionSummary::from_events(events, Micros::MAX));
                 let mut owned = Vec::with_capacity(1);
-                owned.extend(fragments.map(|fragment| Box::new(fragment.into_owned(texts))));
+                owned.extend(fragments.map(|fragment| fragment.into_owned(texts)));
                 (events.first().map_or(0, |event| event.row.key), owned)
             })
             .collect();
@@ -256,7 +255,7 @@ impl ReplayState<'_> {
     /// Settles the sessions to which no event at `next` or later can belong.
     fn settle(&mut self, next: Micros) -> SettledSessions {
         let timeout = self.timeout;
-        let merged: Vec<(u128, Vec<Box<SessionSummary<'static>>>)> = std::mem::take(&mut self.fragments)
+        let merged: Vec<(u128, Vec<SessionSummary<'static>>)> = std::mem::take(&mut self.fragments)
             .into_par_iter()
             .map(|(key, fragments)| {
                 (key, if fragments.len() > 1 { merge_adjacent(fragments, timeout) } else { fragments })
@@ -270,7 +269,7 @@ impl ReplayState<'_> {
                     settled.open.push((session.first.time, None));
                     self.fragments.entry(key).or_default().push(session);
                 } else {
-                    settled.sessions.push(self.pair(key, session));
+                    settled.sessions.push(self.pair(key, Box::new(session)));
                 }
             }
         }

@@ -27,8 +27,8 @@ use crate::store::tables;
 use crate::store::transaction::{NewFile, Transaction};
 use crate::time::{Day, Micros};
 
-/// Maximum number of rows that are recomputed together. Each takes about a kilobyte. The sessions of
-/// a day are read once for each part of its rows.
+/// Maximum number of rows that are recomputed together. Each takes about a kilobyte. The sessions
+/// of a day are read once for each part of its rows.
 const ROWS_TOGETHER: usize = 1 << 17;
 
 /// Some days of a month, with the chatbots whose rows must be recomputed.
@@ -162,7 +162,7 @@ impl Month<'_> {
             let first_seen = first_seen.get(&day);
             let retained = RetainedStats::extract(&mut aggregates, day, ledger, first_seen);
             let is_new = |visitor| first_seen.is_some_and(|visitors| visitors.contains(&visitor));
-            let mut rows = hashbrown::HashMap::with_capacity(aggregates.len());
+            let mut rows = hashbrown::HashMap::with_capacity(aggregates.chatbot_count());
             let fresh = aggregates.finish(day, is_new, self.now);
             let fresh = fresh.filter(|row| !ledger.daily_stats_pruned(&row.chatbot_id, day));
             rows.extend(fresh.map(|row| (row.chatbot_id.clone(), row)));
