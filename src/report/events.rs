@@ -152,17 +152,28 @@ fn count_file(frame: &Frame, query: &Query) -> Result<FileCounts> {
     let mut file =
         FileCounts { names: Vec::new(), groups: Vec::new(), members: Vec::new(), bots: selected.bots };
     let mut indexes: HashMap<String, u32> = HashMap::new();
+    // The name that followed each name the last time. The names of sessions are mostly in the same
+    // order, so most of them are found without hashing.
+    let mut followers: Vec<u32> = Vec::new();
     for (json, sessions) in count_by_token(column, &selected.rows, |_| 1u64) {
+        let mut previous = None;
         each_count(json.unwrap_or("{}"), |name, count| {
-            let index = match indexes.get(name) {
-                Some(index) => *index,
+            let follower = previous.and_then(|at: u32| followers.get(at as usize).copied()).unwrap_or(0);
+            let is_follower = file.names.get(follower as usize).is_some_and(|(other, ..)| other == name);
+            let found = if is_follower { Some(follower) } else { indexes.get(name).copied() };
+            let index = match found {
+                Some(index) => index,
                 None => {
                     let index = file.names.len() as u32;
                     file.names.push((name.to_owned(), 0, 0));
+                    followers.push(0);
                     indexes.insert(name.to_owned(), index);
                     index
                 }
             };
+            if let Some(slot) = previous.replace(index).and_then(|at| followers.get_mut(at as usize)) {
+                *slot = index;
+            }
             if let Some((_, events, all_sessions)) = file.names.get_mut(index as usize) {
                 *events = events.saturating_add(count.saturating_mul(sessions));
                 *all_sessions += sessions;

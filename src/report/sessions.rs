@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::answer::rows::Group;
 use super::answer::session_page::{SessionEntry, SessionPage};
 use super::answer::{BotSessions, Report, ReportBody, ReportHead, diagnostics};
-use super::query::tables::{Tables, map_frames};
+use super::query::tables::{RowSelection, Tables, map_frames, map_visited, with_columns};
 use super::query::window::Window;
 use super::query::{Query, pruned};
 use super::{MAX_LIMIT, timeline};
@@ -249,6 +249,33 @@ fn notes(
     }
 }
 
+/// Selects the rows that a page can need, so that only their values are decoded.
+struct PageRows<'a> {
+    page: &'a PageRange,
+    request: &'a SessionsQuery,
+    query: &'a Query,
+}
+
+impl RowSelection for PageRows<'_> {
+    fn columns(&self) -> Vec<&'static str> {
+        with_columns(&["id"], self.request.filter_columns(self.query))
+    }
+
+    fn rows(&self, _: usize, frame: &Frame) -> Result<Vec<u32>> {
+        let ids = frame.texts("id")?;
+        let mut rows = self.request.select(frame, self.query)?.rows;
+        rows.retain(|(start, _)| self.page.contains(*start));
+        // Thousands of sessions can start at one instant, so only as many as the page can need are
+        // read.
+        let id = |row: u32| ids.get(row as usize);
+        rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| id(a.1).cmp(&id(b.1))));
+        rows.truncate(self.page.skip.saturating_add(self.page.count));
+        let mut rows: Vec<u32> = rows.into_iter().map(|(_, row)| row).collect();
+        rows.sort_unstable();
+        Ok(rows)
+    }
+}
+
 /// The range of start times of a page, and its position among sessions with the same start.
 struct PageRange {
     newest: Micros,
@@ -291,26 +318,19 @@ impl PageRange {
         // are read.
         let days: BTreeSet<Day> =
             starts.iter().filter(|start| self.contains(**start)).map(|start| zone.day(*start)).collect();
+        let columns = Table::Sessions.column_names();
+        let selection = PageRows { page: self, request, query };
         let read = |day: Day| {
-            map_frames(
-                tables,
-                Table::Sessions,
-                Some((day, day)),
-                &Table::Sessions.column_names(),
-                |_, frame| {
-                    let reader = RecordReader::all_columns(frame, Table::Sessions)?;
-                    let ids = frame.texts("id")?;
-                    let mut rows = request.select(frame, query)?.rows;
-                    rows.retain(|(start, _)| self.contains(*start));
-                    // Thousands of sessions can start at one instant, so only as many as the page
-                    // can need are converted to records.
-                    let id = |row: u32| ids.get(row as usize);
-                    rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| id(a.1).cmp(&id(b.1))));
-                    rows.truncate(self.skip.saturating_add(self.count));
-                    let rows = rows.into_iter();
-                    Ok(rows.map(|(start, row)| (start, reader.record(row as usize))).collect::<Vec<_>>())
-                },
-            )
+            let rows = (Table::Sessions, Some((day, day)));
+            let read = |visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync)| {
+                tables.read_selected(rows, &columns, &selection, visit)
+            };
+            map_visited(read, |_, frame| {
+                let reader = RecordReader::all_columns(frame, Table::Sessions)?;
+                let started = frame.ints("started_at")?;
+                let record = |row: usize| (started.or_zero(row), reader.record(row));
+                Ok((0..frame.height()).map(record).collect::<Vec<_>>())
+            })
         };
         let found = days.into_par_iter().map(read).collect::<Result<Vec<_>>>()?;
         let mut rows: Vec<(Micros, Record)> = found.into_iter().flatten().flatten().collect();

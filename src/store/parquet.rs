@@ -13,7 +13,7 @@ use polars::io::mmap::MmapBytesReader;
 use polars::prelude::*;
 
 use super::decode::checksums::FooterChecksum;
-use super::decode::{self, RowGroupReader};
+use super::decode::{self, ColumnReader, RowGroupReader};
 use super::file_system::OpenFile;
 use super::frame::Frame;
 use super::manifest::{DataFile, checksum};
@@ -47,6 +47,39 @@ impl<'a> DataFileReader<'a> {
         };
         self.check_rows(frame.height())?;
         Ok(frame)
+    }
+
+    /// Reads the columns `first` and calls `select` with them. Then reads `columns` of the rows whose
+    /// positions `select` returns, in ascending order.
+    ///
+    /// # Errors
+    /// Returns the errors of [`DataFileReader::read`] and of `select`.
+    pub fn read_selected(
+        self,
+        columns: &[&str],
+        first: &[&str],
+        select: impl FnOnce(&Frame) -> Result<Vec<u32>>,
+    ) -> Result<Frame> {
+        let others: Vec<&str> = columns.iter().copied().filter(|name| !first.contains(name)).collect();
+        let all = [first, &others].concat();
+        let reader = self.entry.footer().and_then(|footer| ColumnReader::new(&self.file, &all, footer));
+        let data = reader.as_ref().and_then(|reader| reader.read(&self.file, first, None));
+        let frame = match data {
+            Some(data) => Frame::new(data),
+            None => self.read_whole(Some(&all))?,
+        };
+        self.check_rows(frame.height())?;
+        let rows = select(&frame)?;
+        if frame.column_names().count() < all.len() {
+            let wanted = if rows.len() == frame.height() { None } else { Some(rows.as_slice()) };
+            if let Some(data) = reader.and_then(|reader| reader.read(&self.file, &others, wanted)) {
+                let both: Vec<&str> = columns.iter().copied().filter(|name| first.contains(name)).collect();
+                let parts = vec![frame.gather_columns(&both, &rows)?, Frame::new(data)];
+                return Frame::join_columns(rows.len(), parts)?.ordered(columns);
+            }
+            return self.read_whole(Some(columns))?.gather(&rows);
+        }
+        frame.gather_columns(columns, &rows)
     }
 
     /// Returns a reader of the row groups of the file, so that all groups can use the same memory.
@@ -298,6 +331,72 @@ mod tests {
             }
             assert!(decode(bytes, Some(&NAMES)).unwrap() == frame.select(&NAMES).unwrap(), "{rows} rows");
         }
+    }
+
+    /// Reads the selected rows of a file in two steps.
+    fn read_selected(
+        bytes: &[u8],
+        entry: &DataFile,
+        columns: &[&str],
+        first: &[&str],
+        rows: &[u32],
+    ) -> Result<Frame> {
+        reader(bytes, entry).read_selected(columns, first, |frame| {
+            assert_eq!(frame.column_names().take(first.len()).collect::<Vec<_>>(), first);
+            Ok(rows.to_vec())
+        })
+    }
+
+    #[test]
+    fn selected_rows_of_columns_match_the_encoded_frame() {
+        let frame = sample_days(300);
+        let bytes = encode(&frame);
+        let mut foreign = Vec::new();
+        ParquetWriter::new(&mut foreign).finish(&mut frame.data().clone()).unwrap();
+        let all: Vec<u32> = (0..300).collect();
+        for rows in [&[][..], &[3], &[299], &[0, 5, 6, 7, 290], all.as_slice()] {
+            for first in [&[][..], &["stat_date"], &["total_sessions", "chatbot_id"], &NAMES[..]] {
+                for (bytes, has_footer) in [(&bytes, true), (&bytes, false), (&foreign, true)] {
+                    let entry = entry(bytes, 300, has_footer);
+                    let read = read_selected(bytes, &entry, &NAMES, first, rows).unwrap();
+                    assert!(read == frame.select(&NAMES).unwrap().gather(rows).unwrap(), "{rows:?} {first:?}");
+                    assert_eq!(read.column_names().collect::<Vec<_>>(), NAMES);
+                    // The first columns need not be among the others.
+                    let read = read_selected(bytes, &entry, &["created_at"], first, rows).unwrap();
+                    assert!(read == frame.gather_columns(&["created_at"], rows).unwrap());
+                }
+            }
+        }
+        // Rows of the first row group, of the second and of both.
+        let height = ROW_GROUP + 10;
+        let frame = sample_days(height);
+        let (bytes, start) = (encode(&frame), ROW_GROUP as u32);
+        for rows in [&[5, start - 1][..], &[start, start + 3], &[0, start - 1, start, start + 9]] {
+            let read = read_selected(&bytes, &entry(&bytes, height, true), &NAMES, &["stat_date"], rows);
+            assert!(read.unwrap() == frame.select(&NAMES).unwrap().gather(rows).unwrap(), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn selected_rows_of_a_damaged_column_are_an_error() {
+        let mut bytes = encode(&sample_days(300));
+        let entry = entry(&bytes, 300, true);
+        let metadata = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
+        let mut columns = metadata.row_groups[0].columns_under_root_iter("created_at").unwrap();
+        bytes[columns.next().unwrap().byte_range().end as usize - 1] ^= 1;
+        let read = |columns: &[&str], first: &[&str]| read_selected(&bytes, &entry, columns, first, &[5]);
+        read(&["stat_date"], &["chatbot_id"]).unwrap();
+        let first_is_damaged = read(&["stat_date"], &["created_at"]).unwrap_err();
+        let other_is_damaged = read(&["created_at"], &["chatbot_id"]).unwrap_err();
+        for error in [first_is_damaged, other_is_damaged] {
+            assert_eq!(error.to_string(), "a.parquet is damaged: wrong checksum");
+        }
+        // Columns of which no row is selected are not read.
+        let none = read_selected(&bytes, &entry, &["created_at"], &["chatbot_id"], &[]).unwrap();
+        assert_eq!(none.height(), 0);
+        let failed = reader(&bytes, &entry)
+            .read_selected(&["stat_date"], &["chatbot_id"], |_| Err(Error::failed("not selected")));
+        assert_eq!(failed.unwrap_err().to_string(), "not selected");
     }
 
     /// Returns a file of visitors and its frame.

@@ -175,6 +175,21 @@ impl Snapshot {
         DataFileReader::new(self.open(file)?, file, self.locate(&file.path)).read(columns)
     }
 
+    /// Reads columns of the rows of one file that `select` selects by the columns `first`.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or is damaged, or if `select` fails.
+    pub fn read_selected(
+        &self,
+        file: &DataFile,
+        columns: &[&str],
+        first: &[&str],
+        select: impl FnOnce(&Frame) -> Result<Vec<u32>>,
+    ) -> Result<Frame> {
+        let reader = DataFileReader::new(self.open(file)?, file, self.locate(&file.path));
+        reader.read_selected(columns, first, select)
+    }
+
     /// Reads columns of one file, one row group at a time. `each` receives the frame of a row
     /// group, which is dropped before the next is read.
     ///

@@ -9,7 +9,11 @@ use crate::json;
 /// counts.
 pub(crate) fn each_count(text: &str, mut visit: impl FnMut(&str, u64)) {
     // All counts are collected first, because an invalid string must have none.
-    let mut counts = Vec::with_capacity(16);
+    let mut few = [("", 0); FEW];
+    if let Some(counts) = few_counts(text, &mut few) {
+        return counts.iter().for_each(|(name, count)| visit(name, *count));
+    }
+    let mut counts = Vec::with_capacity(2 * FEW);
     let mut valid = true;
     let rest = json::lenient::each_member(text, |name, value| match count(value) {
         Some(count) => counts.push((name, count)),
@@ -25,14 +29,45 @@ pub(crate) fn each_count(text: &str, mut visit: impl FnMut(&str, u64)) {
     }
 }
 
+/// The number of counts that need no memory allocation.
+const FEW: usize = 16;
+
+/// Reads the counts of an object as `wa` writes it: without white space. Returns `None` for any other
+/// object, with more counts, escapes or a count of more than 19 digits.
+fn few_counts<'c, 't>(text: &'t str, counts: &'c mut [(&'t str, u64); FEW]) -> Option<&'c [(&'t str, u64)]> {
+    let mut rest = text.strip_prefix('{')?;
+    if rest == "}" {
+        return Some(&[]);
+    }
+    for number in 0..FEW {
+        rest = rest.strip_prefix('"')?;
+        let length = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let (name, after) = rest.split_at_checked(length)?;
+        let digits = after.strip_prefix("\":")?;
+        let length = digits.bytes().position(|byte| !byte.is_ascii_digit())?;
+        let (value, after) = digits.split_at_checked(length)?;
+        if length > MAX_DIGITS {
+            return None;
+        }
+        *counts.get_mut(number)? = (name, count(value)?);
+        rest = match after {
+            "}" => return counts.get(..=number),
+            _ => after.strip_prefix(',')?,
+        };
+    }
+    None
+}
+
+/// The number of digits that fit into 64 bits without overflow.
+const MAX_DIGITS: usize = 19;
+
 /// Parses a count, which consists of digits only.
 fn count(value: &str) -> Option<u64> {
     if !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Up to 19 digits fit into 64 bits without overflow.
     match value.len() {
-        1..=19 => Some(value.bytes().fold(0, |count, digit| count * 10 + u64::from(digit - b'0'))),
+        1..=MAX_DIGITS => Some(value.bytes().fold(0, |count, digit| count * 10 + u64::from(digit - b'0'))),
         _ => value.parse().ok(),
     }
 }
@@ -57,6 +92,10 @@ mod tests {
         let counts = read(r#"{"message_sent":12,"widget_loaded":1}"#);
         assert_eq!(counts, BTreeMap::from([("message_sent".into(), 12), ("widget_loaded".into(), 1)]));
         assert!(read("{}").is_empty());
+        // More counts than fit into the first buffer, and the greatest number.
+        let many: BTreeMap<String, u64> = (0..40).map(|n| (format!("event_{n}"), n)).collect();
+        assert_eq!(read(&serde_json::to_string(&many).unwrap()), many);
+        assert_eq!(read(r#"{"a":18446744073709551615}"#), BTreeMap::from([("a".into(), u64::MAX)]));
     }
 
     #[test]
@@ -67,7 +106,7 @@ mod tests {
 
     #[test]
     fn invalid_json_has_no_counts() {
-        for json in ["", "{", "null", "[1]", r#"{"a":1"#, r#"{"a":-1}"#, r#"{"a":1,}"#, r#"{"a"}"#] {
+        for json in ["", "{", "null", "[1]", r#"{"a":1"#, r#"{"a":-1}"#, r#"{"a":1,}"#, r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1}}"#] {
             assert!(read(json).is_empty(), "{json}");
         }
     }

@@ -72,7 +72,8 @@ impl<K: Eq + Hash, C: Count> GroupCount<K, C> {
 /// The number of tokens whose index is cached.
 const CACHED_TOKENS: usize = 256;
 
-/// Counts the selected rows of a column by token. `count` returns the count of a row.
+/// Counts the selected rows of a column by token. `rows` are in ascending order, each once. `count`
+/// returns the count of a row.
 ///
 /// A string may occur more than once in the result if the file stores it without a dictionary.
 pub(crate) fn count_by_token<'a, C: Count>(
@@ -85,14 +86,11 @@ pub(crate) fn count_by_token<'a, C: Count>(
     let mut counts: Vec<(Option<&str>, C)> = Vec::new();
     let mut indexes: TokenMap<usize> = TokenMap::default();
     let mut cache: Vec<(u128, usize)> = vec![(NULL_TOKEN, usize::MAX); CACHED_TOKENS];
-    for &row in rows {
-        let row = row as usize;
-        let token = column.token(row).unwrap_or(NULL_TOKEN);
+    let mut add = |row: usize, token: u128| {
         let slot = (mix(token) >> 56) as usize;
-        let cached = cache.get(slot).filter(|(cached, index)| *cached == token && *index != usize::MAX);
-        let index = match cached {
-            Some((_, index)) => *index,
-            None => {
+        let index = match cache.get(slot) {
+            Some((cached, index)) if *cached == token && *index != usize::MAX => *index,
+            _ => {
                 let index = *indexes.entry(token).or_insert_with(|| {
                     counts.push((column.get(row), C::default()));
                     counts.len() - 1
@@ -106,6 +104,13 @@ pub(crate) fn count_by_token<'a, C: Count>(
         if let Some((_, sum)) = counts.get_mut(index) {
             sum.add(count(row));
         }
+    };
+    if rows.len() == column.len() {
+        // All rows are selected.
+        column.tokens().enumerate().for_each(|(row, token)| add(row, token.unwrap_or(NULL_TOKEN)));
+    } else {
+        let token = |row: usize| column.token(row).unwrap_or(NULL_TOKEN);
+        rows.iter().for_each(|row| add(*row as usize, token(*row as usize)));
     }
     counts
 }

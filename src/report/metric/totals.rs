@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::query::Query;
 use crate::report::query::chatbots::ChatbotIndex;
 use crate::report::query::tables::{PartKind, Tables, map_frames, map_parts};
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
-use crate::time::{Day, Micros, Zone};
+use crate::time::Day;
 
 /// Sums over sessions. Sums of disjoint sets of sessions are merged by addition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ pub(crate) fn by_chatbot(tables: &dyn Tables, query: &Query, index: &ChatbotInde
     let files = map_frames(tables, Table::Sessions, window, &columns, |_, frame| {
         let chatbots = frame.texts("chatbot_id")?;
         let mut runs: Vec<(String, Totals)> = Vec::new();
-        for_each_session(frame, query, None, |row, totals| {
+        for_each_session(frame, query, |row, totals| {
             // A file is ordered by chatbot.
             let chatbot = chatbots.get(row).unwrap_or("");
             match runs.last_mut() {
@@ -215,31 +215,46 @@ fn for_each_daily_row(
 fn from_sessions(tables: &dyn Tables, query: &Query) -> Result<BTreeMap<Day, Totals>> {
     let columns = query.columns(&[&FIGURE_COLUMNS[..], &["started_at"]].concat());
     let (window, zone) = (Some(query.window.range()), tables.zone());
-    let days = map_frames(tables, Table::Sessions, window, &columns, |_, frame| {
-        let started = frame.ints("started_at")?;
-        let mut calendar = Calendar::new(zone);
-        let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
-        for_each_session(frame, query, None, |row, totals| {
-            days.entry(calendar.day(started.or_zero(row))).or_default().add(totals);
-        })?;
-        Ok(days)
+    let files = map_frames(tables, Table::Sessions, window, &columns, |_, frame| {
+        // All rows of a file have the same day.
+        let start = frame.ints("started_at")?.get(0);
+        let totals = of_frame(frame, query)?;
+        Ok(start.filter(|_| totals.sessions + totals.bots > 0).map(|start| (zone.day(start), totals)))
     })?;
-    let mut all: BTreeMap<Day, Totals> = BTreeMap::new();
-    for (day, totals) in days.into_iter().flatten() {
-        all.entry(day).or_default().add(&totals);
+    let mut days: BTreeMap<Day, Totals> = BTreeMap::new();
+    for (day, totals) in files.into_iter().flatten() {
+        days.entry(day).or_default().add(&totals);
     }
-    Ok(all)
+    Ok(days)
 }
 
 /// Returns the sums of the sessions of a frame that the query selects. The frame has the
 /// [`FIGURE_COLUMNS`].
 pub(crate) fn of_frame(frame: &Frame, query: &Query) -> Result<Totals> {
-    let mut sum = Totals::default();
-    for_each_session(frame, query, None, |_, totals| sum.add(totals))?;
-    Ok(sum)
+    let selected = query.select(frame)?;
+    Ok(Totals { bots: selected.bots, ..of_rows(frame, &selected.rows)? })
 }
 
-/// The columns that [`for_each_session`] needs.
+/// Returns the sums of the given rows of a frame, which has the [`FIGURE_COLUMNS`]. Bot sessions are
+/// not counted as such.
+pub(crate) fn of_rows(frame: &Frame, rows: &[u32]) -> Result<Totals> {
+    let sum = |name: &str| Ok::<u128, Error>(frame.ints(name)?.positive_sum(rows));
+    let small = |name: &str| Ok::<u64, Error>(u64::try_from(sum(name)?).unwrap_or(u64::MAX));
+    let conversations = frame.bools("had_conversation")?;
+    Ok(Totals {
+        sessions: rows.len() as u64,
+        conversations: rows.iter().map(|row| u64::from(conversations.is_true(*row as usize))).sum(),
+        sent: small("messages_sent")?,
+        received: small("messages_received")?,
+        seconds: small("duration_seconds")?,
+        response_us: sum("response_time_sum_us")?,
+        responses: small("response_time_count")?,
+        errors: small("error_count")?,
+        ..Totals::default()
+    })
+}
+
+/// The columns from which the sums of sessions are computed.
 pub(crate) const FIGURE_COLUMNS: [&str; 7] = [
     "had_conversation",
     "messages_sent",
@@ -251,12 +266,10 @@ pub(crate) const FIGURE_COLUMNS: [&str; 7] = [
 ];
 
 /// Calls `visit` with each session of a frame that the query selects: its row and its figures.
-/// Excluded bot sessions are visited too, with figures in which only `bots` is set. `rows` selects
-/// rows; `None` for all.
-pub(super) fn for_each_session(
+/// Excluded bot sessions are visited too, with figures in which only `bots` is set.
+fn for_each_session(
     frame: &Frame,
     query: &Query,
-    rows: Option<&[u32]>,
     mut visit: impl FnMut(usize, &Totals),
 ) -> Result<()> {
     let mut chatbots = query.chatbot_filter(frame)?;
@@ -266,12 +279,13 @@ pub(super) fn for_each_session(
     let (response_us, responses) = (frame.ints("response_time_sum_us")?, frame.ints("response_time_count")?);
     let errors = frame.ints("error_count")?;
     let is_bot = frame.bools("is_bot")?;
-    let mut visit_row = |row: usize| {
+    for row in 0..frame.height() {
         if !chatbots.contains(row) {
-            return;
+            continue;
         }
         if is_bot.is_true(row) && !query.include_bots {
-            return visit(row, &Totals { bots: 1, ..Totals::default() });
+            visit(row, &Totals { bots: 1, ..Totals::default() });
+            continue;
         }
         let totals = Totals {
             sessions: 1,
@@ -287,39 +301,6 @@ pub(super) fn for_each_session(
             new_visitors: 0,
         };
         visit(row, &totals);
-    };
-    match rows {
-        Some(rows) => rows.iter().for_each(|row| visit_row(*row as usize)),
-        None => (0..frame.height()).for_each(visit_row),
     }
     Ok(())
-}
-
-/// Finds the days of many times. The last day is cached, since most times are on the same day as
-/// the previous one.
-struct Calendar {
-    zone: Zone,
-    /// A day, and a range of times that are all on it.
-    cached: Option<(Day, Micros, Micros)>,
-}
-
-impl Calendar {
-    fn new(zone: Zone) -> Calendar {
-        Calendar { zone, cached: None }
-    }
-
-    /// Returns the day of a time.
-    fn day(&mut self, time: Micros) -> Day {
-        match self.cached {
-            Some((day, start, end)) if start <= time && time < end => day,
-            _ => {
-                let day = self.zone.day(time);
-                // From the latest possible start of the day to the earliest possible start of the
-                // next. The two bounds of a start differ if a clock was set back over midnight.
-                let (start, end) = (self.zone.start_bounds(day), self.zone.start_bounds(day.plus(1)));
-                self.cached = Some((day, start.1, end.0));
-                day
-            }
-        }
-    }
 }

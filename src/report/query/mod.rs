@@ -83,6 +83,9 @@ impl Query {
         let height = u32::try_from(frame.height())
             .map_err(|_| Error::failed("a file of the store has more than four billion rows"))?;
         let is_bot = frame.bools("is_bot")?;
+        if self.chatbots.is_empty() && !is_bot.has_true() {
+            return Ok(SelectedRows { rows: (0..height).collect(), bots: 0 });
+        }
         let (all_chatbots, mut chatbots) = (self.chatbots.is_empty(), self.chatbot_filter(frame)?);
         let mut selected = SelectedRows { rows: Vec::with_capacity(frame.height()), bots: 0 };
         for row in 0..height {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::tables::{TableFacts, Tables};
+use super::tables::{RowSelection, TableFacts, Tables};
 use crate::error::Result;
 use crate::store::Snapshot;
 use crate::store::columns::Table;
@@ -42,6 +42,22 @@ impl Tables for Snapshot {
             .with_max_len(1)
             .enumerate()
             .try_for_each(|(number, file)| visit(number, &self.read_file(file, Some(columns))?))
+    }
+
+    fn read_selected(
+        &self,
+        (table, days): (Table, Option<(Day, Day)>),
+        columns: &[&str],
+        selection: &dyn RowSelection,
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let first = selection.columns();
+        self.files_in(table, days).into_par_iter().with_max_len(1).enumerate().try_for_each(
+            |(number, file)| {
+                let select = |frame: &Frame| selection.rows(number, frame);
+                visit(number, &Snapshot::read_selected(self, file, columns, &first, select)?)
+            },
+        )
     }
 
     fn read_first_seen(

@@ -72,6 +72,30 @@ pub enum PartKind {
 /// Hashes in shards, which several reports on the same tables share.
 pub type SharedShards = Arc<Vec<Vec<u64>>>;
 
+/// Selects rows of the frames of a read.
+pub trait RowSelection: Sync {
+    /// Returns the columns by which rows are selected.
+    fn columns(&self) -> Vec<&'static str>;
+
+    /// Returns the positions of the selected rows of a frame, in ascending order, given the number
+    /// of the frame and at least the columns.
+    ///
+    /// # Errors
+    /// Fails if the frame lacks a column.
+    fn rows(&self, number: usize, frame: &Frame) -> Result<Vec<u32>>;
+}
+
+/// Returns columns, and further ones that are not among them.
+pub(crate) fn with_columns<'n>(columns: &[&'n str], more: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut all = columns.to_vec();
+    for name in more {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
 /// A snapshot of the tables. Every read sees the same state.
 ///
 /// Tables that select rows of other tables, or cache them, have the [facts](Tables::facts) of the
@@ -106,6 +130,25 @@ pub trait Tables: Sync {
     ) -> Result<()> {
         let frames = self.read(table, days, columns)?;
         frames.par_iter().enumerate().try_for_each(|(number, frame)| visit(number, frame))
+    }
+
+    /// Calls `visit` with the rows of each frame of [`read_each`](Tables::read_each) that `selection`
+    /// selects. A store decodes the values of the selected rows only.
+    fn read_selected(
+        &self,
+        (table, days): (Table, Option<(Day, Day)>),
+        columns: &[&str],
+        selection: &dyn RowSelection,
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let all = with_columns(columns, selection.columns());
+        self.read_each(table, days, &all, &|number, frame| {
+            let rows = selection.rows(number, frame)?;
+            if rows.len() == frame.height() && all.len() == columns.len() {
+                return visit(number, frame);
+            }
+            visit(number, &frame.gather_columns(columns, &rows)?)
+        })
     }
 
     /// Calls `visit` with frames of the partitions of `visitors` that overlap the days, in several
@@ -223,7 +266,7 @@ pub(crate) fn map_frames<T: Send>(
 }
 
 /// Maps each frame that `read` visits, and returns the results in the order of the frames.
-pub(super) fn map_visited<T: Send>(
+pub(crate) fn map_visited<T: Send>(
     read: impl FnOnce(&(dyn Fn(usize, &Frame) -> Result<()> + Sync)) -> Result<()>,
     map: impl Fn(usize, &Frame) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {

@@ -1,6 +1,96 @@
-//! Dictionary codes of a page, decoded a few at a time.
+//! Dictionary codes of a page, decoded all at once or a few at a time.
 
-use super::rle_hybrid::{Run, next_run, unpack};
+use super::rle_hybrid::{Run, for_each_run, next_run, packed_number, unpack};
+use super::selected_rows::SelectedRows;
+
+/// Appends `count` values of a dictionary by their codes, or the selected ones of them; `None` if
+/// the bytes are damaged, or a code of an appended value is not in the dictionary.
+pub fn extend_from_codes<T: Copy + Default>(
+    values: &mut Vec<T>,
+    dictionary: &[T],
+    bytes: &[u8],
+    count: usize,
+    selected: Option<SelectedRows>,
+) -> Option<()> {
+    if count == 0 {
+        return Some(());
+    }
+    let (bits, bytes) = bytes.split_first()?;
+    let bits = u32::from(*bits);
+    match selected {
+        None => extend_from_all_codes(values, dictionary, bytes, bits, count),
+        Some(selected) => extend_from_selected_codes(values, dictionary, bytes, bits, (count, selected)),
+    }
+}
+
+fn extend_from_all_codes<T: Copy + Default>(
+    values: &mut Vec<T>,
+    dictionary: &[T],
+    bytes: &[u8],
+    bits: u32,
+    count: usize,
+) -> Option<()> {
+    let mut are_valid = true;
+    for_each_run(bytes, bits, count, |run| {
+        match run {
+            Run::Repeated(code, count) => {
+                values.extend(std::iter::repeat_n(*dictionary.get(code as usize)?, count));
+            }
+            Run::Packed(packed, count) => {
+                let start = values.len();
+                values.resize(start + count, T::default());
+                // Codes after `count` are padding, and may not be in the dictionary.
+                let mut rows = values[start..].chunks_mut(8);
+                unpack(packed, bits, count, |codes, _| {
+                    let rows = rows.next().unwrap_or_default();
+                    for (value, code) in rows.iter_mut().zip(codes) {
+                        match dictionary.get(*code as usize) {
+                            Some(entry) => *value = *entry,
+                            None => are_valid = false,
+                        }
+                    }
+                });
+            }
+        }
+        Some(())
+    })?;
+    are_valid.then_some(())
+}
+
+fn extend_from_selected_codes<T: Copy + Default>(
+    values: &mut Vec<T>,
+    dictionary: &[T],
+    bytes: &[u8],
+    bits: u32,
+    (count, selected): (usize, SelectedRows),
+) -> Option<()> {
+    let total = values.len() + selected.len();
+    let mut selected = selected.iter();
+    let mut next = selected.next();
+    // The position of the first code of the run.
+    let mut start = 0;
+    for_each_run(bytes, bits, count, |run| {
+        match run {
+            Run::Repeated(code, count) => {
+                let value = *dictionary.get(code as usize)?;
+                while next.is_some_and(|at| at < start + count) {
+                    values.push(value);
+                    next = selected.next();
+                }
+                start += count;
+            }
+            Run::Packed(packed, count) => {
+                while let Some(at) = next.filter(|at| *at < start + count) {
+                    values.push(*dictionary.get(packed_number(packed, bits, at - start) as usize)?);
+                    next = selected.next();
+                }
+                start += count;
+            }
+        }
+        Some(())
+    })?;
+    (values.len() == total).then_some(())
+}
 
 /// The codes of a page, and the position of the next one.
 pub struct Codes {

@@ -6,11 +6,12 @@ use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use polars_arrow::datatypes::{ArrowDataType, TimeUnit};
 use polars_arrow::types::NativeType;
 
+use super::codes::extend_from_codes;
 use super::delta;
 use super::footer::{Column, ColumnChunk, ColumnKind};
 use super::levels::Levels;
 use super::page::{DELTA, DICTIONARY, PLAIN, Page, ReadBuffers};
-use super::rle_hybrid::{Run, for_each_run, unpack};
+use super::selected_rows::SelectedRows;
 use super::texts::TextBuilder;
 
 /// Maximum number of rows for which memory is reserved before any value is decoded.
@@ -23,6 +24,10 @@ pub struct ColumnDecoder<'c> {
     rows: usize,
     /// The rows that are not null; `None` as long as there is no null.
     validity: Option<MutableBitmap>,
+    /// The selected rows that are not decoded yet; `None` if all rows are decoded.
+    selected: Option<SelectedRows<'c>>,
+    /// Positions of values in a page.
+    positions: Vec<u32>,
 }
 
 enum Values {
@@ -41,11 +46,15 @@ struct FixedWidth<T> {
 }
 
 impl<'c> ColumnDecoder<'c> {
-    /// Starts a column of `rows` rows.
-    pub fn new(column: &'c Column, rows: usize) -> ColumnDecoder<'c> {
+    /// Starts a column of `rows` rows, of which all or the selected ones are decoded.
+    pub fn new(
+        column: &'c Column,
+        rows: usize,
+        selected: Option<SelectedRows<'c>>,
+    ) -> ColumnDecoder<'c> {
         // The file states `rows` and may be wrong, so memory for more rows is allocated only as
         // values are decoded.
-        let rows = rows.min(MAX_RESERVED_ROWS);
+        let rows = selected.map_or(rows, |selected| selected.len()).min(MAX_RESERVED_ROWS);
         let values = match column.kind {
             ColumnKind::Text => Values::Texts(TextBuilder::new(rows)),
             ColumnKind::Bool => Values::Bools(MutableBitmap::with_capacity(rows)),
@@ -53,7 +62,18 @@ impl<'c> ColumnDecoder<'c> {
             ColumnKind::Int64 | ColumnKind::Time => Values::Int64(FixedWidth::new(rows)),
             ColumnKind::Float => Values::Floats(FixedWidth::new(rows)),
         };
-        ColumnDecoder { column, values, rows: 0, validity: None }
+        ColumnDecoder { column, values, rows: 0, validity: None, selected, positions: Vec::new() }
+    }
+
+    /// Skips a row group of `rows` rows; returns `false` if rows of it are selected.
+    pub fn skip(&mut self, rows: usize) -> bool {
+        let Some(selected) = &mut self.selected else { return false };
+        let mut after = *selected;
+        let is_skipped = after.split_off(rows).is_empty();
+        if is_skipped {
+            *selected = after;
+        }
+        is_skipped
     }
 
     /// Decodes the bytes of the column in a row group of `rows` rows; `None` if they are damaged or
@@ -105,19 +125,30 @@ impl<'c> ColumnDecoder<'c> {
             remaining -= page.values;
             let bytes_in = if keeps_bytes { &kept } else { &buffers.page };
             let (levels, values) = Levels::read(bytes_in, page.values, self.column.is_optional)?;
+            let page_values = PageValues { count: levels.valid, encoding: page.encoding, selected: None };
+            let (rows, levels, page_values) = match &mut self.selected {
+                None => (page.values, levels, page_values),
+                Some(selected) => {
+                    let rows = selected.split_off(page.values);
+                    let (levels, positions) = levels.select(rows, &mut self.positions);
+                    (rows.len(), levels, PageValues { selected: Some(positions), ..page_values })
+                }
+            };
             match &mut self.values {
                 Values::Texts(texts) if keeps_bytes => {
                     let start = bytes_in.len() - values.len();
-                    texts.add_page(kept, start, page.encoding, &levels, lengths)?;
+                    texts.add_page(kept, start, page_values, &levels, lengths)?;
                 }
-                Values::Texts(texts) => texts.add_codes_page(values, &levels)?,
-                Values::Bools(bools) => add_bools(bools, values, page.encoding, &levels)?,
-                Values::Int32(fixed) => fixed.add_page(values, page.encoding, &levels)?,
-                Values::Int64(fixed) if page.encoding == DELTA => fixed.add_delta_page(values, &levels)?,
-                Values::Int64(fixed) => fixed.add_page(values, page.encoding, &levels)?,
-                Values::Floats(fixed) => fixed.add_page(values, page.encoding, &levels)?,
+                Values::Texts(texts) => texts.add_codes_page(values, page_values, &levels)?,
+                Values::Bools(bools) => add_bools(bools, values, page_values, &levels)?,
+                Values::Int32(fixed) => fixed.add_page(values, page_values, &levels)?,
+                Values::Int64(fixed) if page.encoding == DELTA => {
+                    fixed.add_delta_page(values, page_values, &levels, lengths)?;
+                }
+                Values::Int64(fixed) => fixed.add_page(values, page_values, &levels)?,
+                Values::Floats(fixed) => fixed.add_page(values, page_values, &levels)?,
             }
-            self.add_validity(page.values, levels.validity);
+            self.add_validity(rows, levels.validity);
         }
         Some(())
     }
@@ -151,15 +182,32 @@ impl<'c> ColumnDecoder<'c> {
     }
 }
 
-fn add_bools(bools: &mut MutableBitmap, bytes: &[u8], encoding: i64, levels: &Levels) -> Option<()> {
-    if encoding != PLAIN || bytes.len() < levels.valid.div_ceil(8) {
+/// The values of a page.
+#[derive(Clone, Copy)]
+pub struct PageValues<'a> {
+    /// Number of values, without nulls.
+    pub count: usize,
+    /// Encoding of the values.
+    pub encoding: i64,
+    /// The positions of the values to decode; `None` for all.
+    pub selected: Option<SelectedRows<'a>>,
+}
+
+fn add_bools(bools: &mut MutableBitmap, bytes: &[u8], page: PageValues, levels: &Levels) -> Option<()> {
+    if page.encoding != PLAIN {
         return None;
     }
+    let bytes = bytes.get(..page.count.div_ceil(8))?;
+    let values = match page.selected {
+        None => Bitmap::try_new(bytes.to_vec(), page.count).ok()?,
+        Some(selected) => {
+            let bit = |at: usize| bytes.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
+            selected.iter().map(bit).collect()
+        }
+    };
     match &levels.validity {
-        None => bools.extend_from_slice(bytes, 0, levels.valid),
+        None => bools.extend_from_bitmap(&values),
         Some(validity) => {
-            let values =
-                Bitmap::try_new(bytes.get(..levels.valid.div_ceil(8))?.to_vec(), levels.valid).ok()?;
             let mut values = values.iter();
             validity.iter().for_each(|is_valid| bools.push(is_valid && values.next() == Some(true)));
         }
@@ -193,15 +241,15 @@ impl<T: Plain> FixedWidth<T> {
 
     fn set_dictionary(&mut self, bytes: &[u8], count: usize) -> Option<()> {
         self.dictionary.clear();
-        add_plain(&mut self.dictionary, bytes, count)
+        add_plain(&mut self.dictionary, bytes, count, None)
     }
 
-    fn add_page(&mut self, bytes: &[u8], encoding: i64, levels: &Levels) -> Option<()> {
+    fn add_page(&mut self, bytes: &[u8], page: PageValues, levels: &Levels) -> Option<()> {
         let start = self.values.len();
-        match encoding {
-            PLAIN => add_plain(&mut self.values, bytes, levels.valid)?,
-            _ if DICTIONARY.contains(&encoding) => {
-                extend_from_codes(&mut self.values, &self.dictionary, bytes, levels.valid)?;
+        match page.encoding {
+            PLAIN => add_plain(&mut self.values, bytes, page.count, page.selected)?,
+            encoding if DICTIONARY.contains(&encoding) => {
+                extend_from_codes(&mut self.values, &self.dictionary, bytes, page.count, page.selected)?;
             }
             _ => return None,
         }
@@ -220,51 +268,43 @@ impl<T: Plain> FixedWidth<T> {
 }
 
 impl FixedWidth<i64> {
-    fn add_delta_page(&mut self, bytes: &[u8], levels: &Levels) -> Option<()> {
+    fn add_delta_page(
+        &mut self,
+        bytes: &[u8],
+        page: PageValues,
+        levels: &Levels,
+        buffer: &mut Vec<i64>,
+    ) -> Option<()> {
         let start = self.values.len();
-        delta::decode(bytes, levels.valid, &mut self.values)?;
+        match page.selected {
+            None => {
+                delta::decode(bytes, page.count, &mut self.values)?;
+            }
+            Some(selected) => {
+                buffer.clear();
+                delta::decode(bytes, page.count, buffer)?;
+                let value = |at: usize| buffer.get(at).copied().unwrap_or_default();
+                self.values.extend(selected.iter().map(value));
+            }
+        }
         levels.spread_to_rows(&mut self.values, start);
         Some(())
     }
 }
 
-fn add_plain<T: Plain>(values: &mut Vec<T>, bytes: &[u8], count: usize) -> Option<()> {
-    let bytes = bytes.get(..count.checked_mul(T::WIDTH)?)?;
-    values.extend(bytes.chunks_exact(T::WIDTH).map(|bytes| T::from_plain(bytes).unwrap_or_default()));
-    Some(())
-}
-
-/// Appends `count` values of a dictionary by their codes; `None` if the bytes are damaged, or a
-/// code is not in the dictionary.
-pub fn extend_from_codes<T: Copy + Default>(
+/// Appends `count` numbers in plain encoding, or the selected ones of them.
+fn add_plain<T: Plain>(
     values: &mut Vec<T>,
-    dictionary: &[T],
     bytes: &[u8],
     count: usize,
+    selected: Option<SelectedRows>,
 ) -> Option<()> {
-    if count == 0 {
-        return Some(());
+    let bytes = bytes.get(..count.checked_mul(T::WIDTH)?)?;
+    let number = |bytes: &[u8]| T::from_plain(bytes).unwrap_or_default();
+    match selected {
+        None => values.extend(bytes.chunks_exact(T::WIDTH).map(number)),
+        Some(selected) => values
+            .extend(selected.iter().map(|at| bytes.get(at * T::WIDTH..).map_or(T::default(), number))),
     }
-    let (bits, bytes) = bytes.split_first()?;
-    let mut are_valid = true;
-    for_each_run(bytes, u32::from(*bits), count, |run| {
-        let mut value = |code: u64| match dictionary.get(code as usize) {
-            Some(value) => *value,
-            None => {
-                are_valid = false;
-                T::default()
-            }
-        };
-        match run {
-            Run::Repeated(code, count) => values.extend(std::iter::repeat_n(value(u64::from(code)), count)),
-            Run::Packed(packed, count) => unpack(packed, u32::from(*bits), count, |codes, count| {
-                // Codes after `count` are padding, and may not be in the dictionary.
-                let mut unpacked = [T::default(); 8];
-                unpacked.iter_mut().zip(codes).take(count).for_each(|(out, code)| *out = value(*code));
-                values.extend_from_slice(&unpacked[..count]);
-            }),
-        }
-        Some(())
-    })?;
-    are_valid.then_some(())
+    Some(())
 }

@@ -51,19 +51,11 @@ impl Levels {
     /// value.
     pub fn spread_to_rows<T: Copy + Default>(&self, values: &mut Vec<T>, start: usize) {
         let Some(validity) = &self.validity else { return };
-        let mut from = values.len();
+        let mut contiguous = values.split_off(start).into_iter();
         values.resize(start + validity.len(), T::default());
-        for row in (0..validity.len()).rev() {
-            if from == start {
-                // All remaining rows are null: overwrite the values that were moved from there.
-                values[start..=start + row].fill(T::default());
-                break;
-            }
-            if validity.get(row) {
-                from -= 1;
-                values[start + row] = values[from];
-            } else {
-                values[start + row] = T::default();
+        for (value, is_valid) in values[start..].iter_mut().zip(validity.iter()) {
+            if is_valid {
+                *value = contiguous.next().unwrap_or_default();
             }
         }
     }

@@ -7,7 +7,9 @@
 //! - the footer is searched for the requested columns, and everything else is skipped;
 //! - a thread reuses its decompressor, which takes 8 µs to create on a virtual machine, and its
 //!   buffers, since the kernel has to clear new memory;
-//! - strings are decompressed into the memory that the column keeps.
+//! - strings are decompressed into the memory that the column keeps;
+//! - a filter decodes the columns of its conditions first, and then only the values of the selected
+//!   rows ([`ColumnReader`]).
 //!
 //! Compared with the Parquet reader of Polars, `report summary` over 30 days of 1,500,000 events
 //! takes 0.66 of the time, `report pages` 0.62, and `report locations` 0.60
@@ -27,13 +29,14 @@ mod levels;
 mod page;
 mod pieces;
 mod rle_hybrid;
+mod selected_rows;
 pub mod stored_values;
 #[cfg(test)]
 mod tests;
 mod texts;
 pub mod thrift;
 
-use polars::prelude::{DataFrame, IntoColumn};
+use polars::prelude::{Column as PolarsColumn, DataFrame, IntoColumn};
 
 use super::file_system::OpenFile;
 use crate::positional_read::read_full_at;
@@ -42,6 +45,7 @@ use column::ColumnDecoder;
 use footer::{ColumnChunk, Footer, RowGroup};
 use page::ReadBuffers;
 use pieces::GroupPieces;
+use selected_rows::SelectedRows;
 
 /// Reads columns of a file, or all columns if `names` is `None`. Every column is a single chunk.
 /// Returns `None` if the file is not supported. The caller must have verified the checksum of the
@@ -61,6 +65,40 @@ fn read_file(file: &OpenFile, names: Option<&[&str]>, footer: Option<FooterCheck
         let metadata = Metadata::read(file, names, footer, buffers)?;
         metadata.decode(file, &metadata.footer.row_groups, buffers)
     })
+}
+
+/// Reads some columns of a file after others, and the values of selected rows only.
+pub struct ColumnReader(Metadata);
+
+impl ColumnReader {
+    /// Returns a reader of the given columns. Returns `None` in the same cases as [`read_checked`].
+    pub fn new(file: &OpenFile, names: &[&str], footer: FooterChecksum) -> Option<ColumnReader> {
+        ReadBuffers::with(|buffers| Metadata::read(file, Some(names), Some(footer), buffers)).map(ColumnReader)
+    }
+
+    /// Returns the number of rows of the file.
+    pub fn rows(&self) -> usize {
+        self.0.footer.rows()
+    }
+
+    /// Reads some of the columns. `rows` are the positions of the rows to read, in ascending order;
+    /// `None` for all rows. Returns `None` in the same cases as [`read_checked`], and for positions
+    /// that are not in the file.
+    pub fn read(&self, file: &OpenFile, names: &[&str], rows: Option<&[u32]>) -> Option<DataFrame> {
+        if rows.is_some_and(|rows| rows.last().is_some_and(|row| *row as usize >= self.rows())) {
+            return None;
+        }
+        let selected = rows.map(SelectedRows::new);
+        let groups = &self.0.footer.row_groups;
+        let mut columns = Vec::with_capacity(names.len());
+        for name in names {
+            let index = self.0.footer.columns.iter().position(|column| column.name == *name)?;
+            columns.push(ReadBuffers::with(|buffers| {
+                self.0.decode_column(file, groups, (index, selected), buffers)
+            })?);
+        }
+        DataFrame::new(rows.map_or(self.rows(), <[u32]>::len), columns).ok()
+    }
 }
 
 /// Reads a file one row group at a time, so that a large file is never in memory as a whole.
@@ -159,17 +197,32 @@ impl Metadata {
     ) -> Option<DataFrame> {
         let rows = row_groups.iter().map(|group| group.rows).sum();
         let mut columns = Vec::with_capacity(self.footer.columns.len());
-        for (index, column) in self.footer.columns.iter().enumerate() {
-            let mut decoder = ColumnDecoder::new(column, rows);
-            for group in row_groups {
-                let chunk = group.chunks.get(index)?;
-                let decode =
-                    |bytes: &[u8], buffers: &mut ReadBuffers| decoder.add(chunk, bytes, group.rows, buffers);
-                self.with_chunk(file, chunk, buffers, decode)?;
-            }
-            columns.push(decoder.finish().ok()?.into_column());
+        for index in 0..self.footer.columns.len() {
+            columns.push(self.decode_column(file, row_groups, (index, None), buffers)?);
         }
         DataFrame::new(rows, columns).ok()
+    }
+
+    /// Decodes a column in a range of row groups. Row groups without selected rows are not read.
+    fn decode_column(
+        &self,
+        file: &OpenFile,
+        row_groups: &[RowGroup],
+        (index, selected): (usize, Option<SelectedRows>),
+        buffers: &mut ReadBuffers,
+    ) -> Option<PolarsColumn> {
+        let rows = row_groups.iter().map(|group| group.rows).sum();
+        let mut decoder = ColumnDecoder::new(self.footer.columns.get(index)?, rows, selected);
+        for group in row_groups {
+            if decoder.skip(group.rows) {
+                continue;
+            }
+            let chunk = group.chunks.get(index)?;
+            let decode =
+                |bytes: &[u8], buffers: &mut ReadBuffers| decoder.add(chunk, bytes, group.rows, buffers);
+            self.with_chunk(file, chunk, buffers, decode)?;
+        }
+        Some(decoder.finish().ok()?.into_column())
     }
 
     /// Reads the bytes of a column of a row group, verifies their checksum, and passes them to

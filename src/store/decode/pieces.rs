@@ -83,7 +83,7 @@ impl PieceColumn {
         {
             return Some(PieceColumn::Coded(Box::new(texts)));
         }
-        let mut decoder = ColumnDecoder::new(column, rows);
+        let mut decoder = ColumnDecoder::new(column, rows, None);
         decoder.add(chunk, bytes, rows, buffers)?;
         let series = decoder.finish().ok()?;
         Some(match column.kind {

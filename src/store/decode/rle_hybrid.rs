@@ -85,6 +85,15 @@ pub fn unpack(bytes: &[u8], bits: u32, count: usize, mut each: impl FnMut(&[u64;
     }
 }
 
+/// Returns one of the packed numbers of `bits` bits, at most 32, by its index. Missing bytes are read
+/// as zeros.
+#[inline]
+pub fn packed_number(bytes: &[u8], bits: u32, index: usize) -> u64 {
+    let bits = bits.min(u32::BITS) as usize;
+    let at = index * bits;
+    word(bytes, at / 8) >> (at % 8) & ((1 << bits) - 1)
+}
+
 /// Returns the eight bytes at an offset as a number; missing bytes are zeros.
 #[inline]
 fn word(bytes: &[u8], at: usize) -> u64 {

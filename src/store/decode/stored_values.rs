@@ -5,7 +5,7 @@
 
 use polars_arrow::bitmap::MutableBitmap;
 
-use super::column::extend_from_codes;
+use super::codes::extend_from_codes;
 use super::delta;
 use super::levels::Levels;
 use super::page::{DELTA, DELTA_LENGTH, DICTIONARY, PLAIN, Page, ReadBuffers};
@@ -97,7 +97,7 @@ impl StoredValues {
                 }
                 let all: Vec<u32> = (0..distinct as u32).collect();
                 let mut codes = Vec::with_capacity(count);
-                extend_from_codes(&mut codes, &all, bytes, count)?;
+                extend_from_codes(&mut codes, &all, bytes, count, None)?;
                 StoredValues::Codes { dictionary, distinct, codes }
             }
             DELTA_LENGTH if is_text => {

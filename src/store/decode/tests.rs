@@ -118,6 +118,27 @@ fn check_pieces(file: &OpenFile, names: Option<&[&str]>, frame: &DataFrame) {
     }
 }
 
+/// Asserts that reading selected rows returns these rows of the frame, and that row groups without
+/// selected rows are skipped.
+fn check_selected(file: &OpenFile, frame: &DataFrame) {
+    let metadata = || ReadBuffers::with(|buffers| Metadata::read(file, None, None, buffers));
+    let reader = ColumnReader(metadata().expect("a supported file"));
+    let height = frame.height() as u32;
+    let names: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
+    let ranges = [0..0, 0..height, height / 3..height / 2, height.saturating_sub(1)..height];
+    let steps = [1, 2, 7, 63, 301].map(|step| (0..height).step_by(step).collect());
+    for rows in ranges.map(Iterator::collect).into_iter().chain(steps) {
+        let rows: Vec<u32> = rows;
+        let read = reader.read(file, &names, Some(&rows)).expect("a supported file");
+        let expected = frame.take(&IdxCa::from_vec("row".into(), rows.clone())).unwrap();
+        assert_eq!(read.schema(), expected.schema());
+        assert!(read.equals_missing(&expected), "{read} instead of {expected}, {} rows", rows.len());
+        assert_valid_views(&read);
+    }
+    assert!(reader.read(file, &names, Some(&[height])).is_none());
+    assert!(reader.read(file, &names, None).unwrap().equals_missing(frame));
+}
+
 /// Asserts that both readers return the frame.
 fn check(bytes: Vec<u8>, frame: &DataFrame) {
     let names: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
@@ -140,6 +161,7 @@ fn check(bytes: Vec<u8>, frame: &DataFrame) {
         assert_valid_views(&read);
     }
     check_pieces(&file_with(&bytes), None, frame);
+    check_selected(&file_with(&bytes), frame);
 }
 
 /// Asserts that the views of strings are valid.

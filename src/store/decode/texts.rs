@@ -4,11 +4,12 @@ use polars_arrow::array::{Array, Utf8ViewArray, View};
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::ArrowDataType;
 
-use super::codes::Codes;
-use super::column::extend_from_codes;
+use super::codes::{Codes, extend_from_codes};
+use super::column::PageValues;
 use super::delta;
 use super::levels::Levels;
 use super::page::{DELTA_LENGTH, PLAIN};
+use super::selected_rows::SelectedRows;
 
 /// Builds a column of text.
 ///
@@ -37,15 +38,16 @@ impl TextBuilder {
         self.dictionary.clear();
         // A string takes at least four bytes, for its length.
         self.dictionary.reserve(count.min(bytes.len() / 4));
-        add_plain(&mut self.dictionary, &bytes, 0, count, self.buffers.len())?;
+        let all = PageValues { count, encoding: PLAIN, selected: None };
+        add_plain(&mut self.dictionary, &bytes, 0, all, self.buffers.len())?;
         self.buffers.push(bytes);
         Some(())
     }
 
     /// Adds the rows of a page of dictionary codes.
-    pub fn add_codes_page(&mut self, bytes: &[u8], levels: &Levels) -> Option<()> {
+    pub fn add_codes_page(&mut self, bytes: &[u8], page: PageValues, levels: &Levels) -> Option<()> {
         let start = self.views.len();
-        extend_from_codes(&mut self.views, &self.dictionary, bytes, levels.valid)?;
+        extend_from_codes(&mut self.views, &self.dictionary, bytes, page.count, page.selected)?;
         levels.spread_to_rows(&mut self.views, start);
         Some(())
     }
@@ -55,19 +57,19 @@ impl TextBuilder {
         &mut self,
         bytes: Vec<u8>,
         start: usize,
-        encoding: i64,
+        page: PageValues,
         levels: &Levels,
         lengths: &mut Vec<i64>,
     ) -> Option<()> {
         let first = self.views.len();
-        match encoding {
-            PLAIN => add_plain(&mut self.views, &bytes, start, levels.valid, self.buffers.len())?,
+        match page.encoding {
+            PLAIN => add_plain(&mut self.views, &bytes, start, page, self.buffers.len())?,
             DELTA_LENGTH => {
                 lengths.clear();
                 let values = bytes.get(start..)?;
-                let rest = delta::decode(values, levels.valid, lengths)?;
+                let rest = delta::decode(values, page.count, lengths)?;
                 let start = bytes.len() - rest.len();
-                add_lengths(&mut self.views, &bytes, start, lengths, self.buffers.len())?;
+                add_lengths(&mut self.views, &bytes, start, (lengths, page.selected), self.buffers.len())?;
             }
             _ => return None,
         }
@@ -108,7 +110,7 @@ impl CodedTexts {
     /// of its rows. Returns `None` if the dictionary is damaged.
     pub fn new(texts: Vec<u8>, count: usize, codes: Codes, levels: Levels) -> Option<CodedTexts> {
         let mut views = Vec::with_capacity(count.min(texts.len() / 4));
-        add_plain(&mut views, &texts, 0, count, 0)?;
+        add_plain(&mut views, &texts, 0, PageValues { count, encoding: PLAIN, selected: None }, 0)?;
         let (total_bytes, buffers) = (texts.len(), [texts.into()].into_iter().collect());
         // SAFETY: `add_plain` has checked that the views refer to UTF-8 text of the only buffer.
         let dictionary = unsafe {
@@ -156,21 +158,30 @@ impl CodedTexts {
     }
 }
 
-/// Adds views of `count` strings in plain encoding, which begin at `start` in a buffer.
-fn add_plain(views: &mut Vec<View>, bytes: &[u8], start: usize, count: usize, buffer: usize) -> Option<()> {
+/// Adds views of strings in plain encoding, which begin at `start` in a buffer.
+fn add_plain(
+    views: &mut Vec<View>,
+    bytes: &[u8],
+    start: usize,
+    page: PageValues,
+    buffer: usize,
+) -> Option<()> {
     let buffer = u32::try_from(buffer).ok()?;
     // If all bytes are ASCII, including the lengths, no string has to be validated.
     let is_ascii = bytes.get(start..)?.is_ascii();
     let mut at = start;
-    for _ in 0..count {
+    let mut selected = page.selected;
+    for number in 0..page.count {
         let length = bytes.get(at..)?.first_chunk::<4>()?;
         let from = at + 4;
         at = from.checked_add(u32::from_le_bytes(*length) as usize)?;
         let text = bytes.get(from..at)?;
-        if !is_ascii && !text.is_ascii() {
-            simdutf8::basic::from_utf8(text).ok()?;
+        if selected.as_mut().is_none_or(|selected| selected.next_is(number)) {
+            if !is_ascii && !text.is_ascii() {
+                simdutf8::basic::from_utf8(text).ok()?;
+            }
+            views.push(View::new_from_bytes(text, buffer, u32::try_from(from).ok()?));
         }
-        views.push(View::new_from_bytes(text, buffer, u32::try_from(from).ok()?));
     }
     Some(())
 }
@@ -180,20 +191,22 @@ fn add_lengths(
     views: &mut Vec<View>,
     bytes: &[u8],
     start: usize,
-    lengths: &[i64],
+    (lengths, mut selected): (&[i64], Option<SelectedRows>),
     buffer: usize,
 ) -> Option<()> {
     let buffer = u32::try_from(buffer).ok()?;
     let all = bytes.get(start..)?;
     let all = if all.is_ascii() { None } else { Some(simdutf8::basic::from_utf8(all).ok()?) };
     let mut from = start;
-    for length in lengths {
+    for (number, length) in lengths.iter().enumerate() {
         let to = from.checked_add(usize::try_from(*length).ok()?)?;
         // A string must not end within a character.
         if all.is_some_and(|all| !all.is_char_boundary(to - start)) {
             return None;
         }
-        views.push(View::new_from_bytes(bytes.get(from..to)?, buffer, u32::try_from(from).ok()?));
+        if selected.as_mut().is_none_or(|selected| selected.next_is(number)) {
+            views.push(View::new_from_bytes(bytes.get(from..to)?, buffer, u32::try_from(from).ok()?));
+        }
         from = to;
     }
     (from == bytes.len()).then_some(())

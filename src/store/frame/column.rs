@@ -4,10 +4,13 @@
 //! value.
 
 use polars::prelude::{
-    BooleanType, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, Series, StaticArray,
+    BooleanType, CompatLevel, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, Series, StaticArray,
     StringType, TimeUnit,
 };
-use polars_arrow::array::Array;
+use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray, View};
+use polars_arrow::bitmap::Bitmap;
+use polars_arrow::datatypes::ArrowDataType;
+use polars_arrow::types::NativeType;
 
 type ArrayOf<T> = <T as PolarsDataType>::Array;
 
@@ -31,6 +34,16 @@ impl Texts {
     pub fn token(&self, row: usize) -> Option<u128> {
         let view = self.0.views().get(row)?;
         self.0.validity().is_none_or(|valid| valid.get_bit(row)).then(|| view.as_u128())
+    }
+
+    /// Iterates over the [tokens](Texts::token) of all rows.
+    pub fn tokens(&self) -> impl Iterator<Item = Option<u128>> {
+        let views = self.0.views().iter().map(|view| view.as_u128());
+        let mut validity = self.0.validity().map(Bitmap::iter);
+        views.map(move |token| match &mut validity {
+            Some(valid) => valid.next().unwrap_or(false).then_some(token),
+            None => Some(token),
+        })
     }
 
     /// Returns the number of rows.
@@ -74,6 +87,30 @@ impl Ints {
     #[inline]
     pub fn or_zero(&self, row: usize) -> i64 {
         self.get(row).unwrap_or(0)
+    }
+
+    /// Returns the sum of the positive numbers in the given rows. Nulls and rows out of range count
+    /// as 0.
+    pub fn positive_sum(&self, rows: &[u32]) -> u128 {
+        fn sum<T: NativeType>(array: &PrimitiveArray<T>, rows: &[u32], add: impl Fn(T) -> u64) -> u128 {
+            let values = array.values().as_slice();
+            let numbers = |rows: &[u32]| {
+                let number = |row: &u32| values.get(*row as usize).map_or(0, |number| u128::from(add(*number)));
+                rows.iter().map(number).sum::<u128>()
+            };
+            match array.validity().filter(|valid| valid.unset_bits() > 0) {
+                None => numbers(rows),
+                Some(valid) => rows
+                    .iter()
+                    .filter(|row| valid.get(**row as usize) == Some(true))
+                    .map(|row| numbers(&[*row]))
+                    .sum(),
+            }
+        }
+        match &self.0 {
+            Width::Int32(array) => sum(array, rows, |number| u64::from(number.max(0).unsigned_abs())),
+            Width::Int64(array) => sum(array, rows, |number| number.max(0).unsigned_abs()),
+        }
     }
 
     /// Returns the number of a row in a column of 32-bit integers or dates; `None` for null.
@@ -123,6 +160,11 @@ impl Bools {
         if row < self.0.len() { self.0.get(row) } else { None }
     }
 
+    /// Returns whether the values contain true. Nulls may count as true.
+    pub fn has_true(&self) -> bool {
+        self.0.values().set_bits() > 0
+    }
+
     /// Returns whether a row is true; null is not.
     #[inline]
     pub fn is_true(&self, row: usize) -> bool {
@@ -141,7 +183,82 @@ pub(super) enum TypedColumn {
     Unsupported,
 }
 
+/// Returns the size of a validity bitmap in bytes.
+fn bitmap_size(bits: Option<&Bitmap>) -> usize {
+    bits.map_or(0, |bits| bits.len().div_ceil(8))
+}
+
+/// Returns the bits at the given positions; `None` if there are no bits.
+fn gather_bits(bits: Option<&Bitmap>, rows: &[u32]) -> Option<Bitmap> {
+    let bits = bits?;
+    Some(rows.iter().map(|row| bits.get_bit(*row as usize)).collect())
+}
+
+fn gather_numbers<T: NativeType>(
+    array: &PrimitiveArray<T>,
+    data_type: ArrowDataType,
+    rows: &[u32],
+) -> Option<Box<dyn Array>> {
+    let values = array.values().as_slice();
+    let gathered: Vec<T> =
+        rows.iter().map(|row| values.get(*row as usize).copied().unwrap_or_default()).collect();
+    let validity = gather_bits(array.validity(), rows);
+    Some(PrimitiveArray::try_new(data_type, gathered.into(), validity).ok()?.boxed())
+}
+
 impl TypedColumn {
+    /// Returns the values of the given rows, which must be in range; `None` for unsupported types.
+    /// `data_type` is the type of the column.
+    pub(super) fn gather(&self, data_type: &DataType, rows: &[u32]) -> Option<Box<dyn Array>> {
+        let data_type = || data_type.to_arrow(CompatLevel::newest());
+        match self {
+            TypedColumn::Texts(Texts(array)) => {
+                let views = array.views().as_slice();
+                let gathered: Vec<View> =
+                    rows.iter().map(|row| views.get(*row as usize).copied().unwrap_or_default()).collect();
+                // SAFETY: the views come from an array with the same buffers. The default view is
+                // the empty string.
+                let array = unsafe {
+                    Utf8ViewArray::new_unchecked(
+                        array.dtype().clone(),
+                        gathered.into(),
+                        array.data_buffers().clone(),
+                        gather_bits(array.validity(), rows),
+                        None,
+                        array.total_buffer_len(),
+                    )
+                };
+                Some(array.boxed())
+            }
+            TypedColumn::Ints(Ints(Width::Int32(array))) => gather_numbers(array, data_type(), rows),
+            TypedColumn::Ints(Ints(Width::Int64(array))) => gather_numbers(array, data_type(), rows),
+            TypedColumn::Floats(Floats(array)) => gather_numbers(array, data_type(), rows),
+            TypedColumn::Bools(Bools(array)) => {
+                let values = gather_bits(Some(array.values()), rows)?;
+                let validity = gather_bits(array.validity(), rows);
+                Some(BooleanArray::try_new(data_type(), values, validity).ok()?.boxed())
+            }
+            TypedColumn::Unsupported => None,
+        }
+    }
+
+    /// Returns the memory that the values occupy, in bytes; `None` for unsupported types. Strings
+    /// that columns share are counted in full for each of them.
+    pub(super) fn size(&self) -> Option<usize> {
+        Some(match self {
+            TypedColumn::Texts(Texts(array)) => {
+                array.len() * size_of::<View>() + array.total_buffer_len() + bitmap_size(array.validity())
+            }
+            TypedColumn::Ints(Ints(Width::Int32(array))) => array.len() * 4 + bitmap_size(array.validity()),
+            TypedColumn::Ints(Ints(Width::Int64(array))) => array.len() * 8 + bitmap_size(array.validity()),
+            TypedColumn::Floats(Floats(array)) => array.len() * 8 + bitmap_size(array.validity()),
+            TypedColumn::Bools(Bools(array)) => {
+                bitmap_size(Some(array.values())) + bitmap_size(array.validity())
+            }
+            TypedColumn::Unsupported => return None,
+        })
+    }
+
     /// Views a series that consists of a single chunk.
     pub(super) fn new(series: &Series) -> TypedColumn {
         let column = match series.dtype() {

@@ -107,8 +107,7 @@ fn read_sessions(
     let mut columns = query.columns(&["chatbot_id", "anonymous_id"]);
     columns.extend(totals::FIGURE_COLUMNS);
     sessions.visit_classes(days, &columns, &|number, frame, classes| {
-        let of_frame = totals_of_frame(frame, query, classes, groups)?;
-        let (rows, row_groups) = grouped_rows(frame, query, classes)?;
+        let (of_frame, rows, row_groups) = group_frame(frame, query, classes, groups)?;
         let rest = write_anonymous_ids(frame, &rows, &row_groups, bits, shards.writer(rows.len()))?;
         if !rest.is_empty() {
             remaining.lock().unwrap_or_else(PoisonError::into_inner).insert(number, rest);
@@ -129,44 +128,39 @@ fn read_sessions(
     Ok((sums.into_inner().unwrap_or_else(PoisonError::into_inner), shards.into_shards()))
 }
 
-/// Returns the sums of the groups of a frame's sessions, and of all its sessions, by the number of
-/// the group. All sessions have the number after the last group.
-fn totals_of_frame(
-    frame: &Frame,
-    query: &Query,
-    classes: &FrameClasses,
-    groups: usize,
-) -> Result<Vec<(usize, Totals)>> {
-    let mut of_frame = Vec::with_capacity(classes.0.len() + 1);
+/// The sums of the groups of a frame, by the number of the group; then the rows of all groups that a
+/// query selects, and the group of each.
+type GroupedFrame = (Vec<(usize, Totals)>, Vec<u32>, Vec<u64>);
+
+/// Sums the sessions of each group of a frame, and all its sessions, which have the number after the
+/// last group.
+fn group_frame(frame: &Frame, query: &Query, classes: &FrameClasses, groups: usize) -> Result<GroupedFrame> {
+    let is_bot = frame.bools("is_bot")?;
+    let mut chatbots = query.chatbot_filter(frame)?;
+    let mut sums = Vec::with_capacity(classes.0.len() + 1);
+    let (mut all_rows, mut row_groups) =
+        (Vec::with_capacity(frame.height()), Vec::with_capacity(frame.height()));
     let mut all = Totals::default();
     for (group, rows) in &classes.0 {
-        let mut sum = Totals::default();
-        totals::for_each_session(frame, query, Some(rows), |_, totals| sum.add(totals))?;
+        let (start, mut bots) = (all_rows.len(), 0);
+        for row in rows.iter().filter(|row| chatbots.contains(**row as usize)) {
+            let is_bot = is_bot.is_true(*row as usize);
+            bots += u64::from(is_bot);
+            if !is_bot || query.include_bots {
+                all_rows.push(*row);
+            }
+        }
+        let selected = all_rows.get(start..).unwrap_or_default();
+        row_groups.extend(std::iter::repeat_n(u64::from(*group), selected.len()));
+        let sum = Totals { bots, ..totals::of_rows(frame, selected)? };
         all.add(&sum);
         // Classes that only excluded bot sessions have belong to no listed group.
-        of_frame.extend(Some((*group as usize, sum)).filter(|(group, _)| *group < groups));
+        sums.extend(Some((*group as usize, sum)).filter(|(group, _)| *group < groups));
     }
     // Each session is in at least one class, and with values of events in several.
     if classes.0.iter().map(|(_, rows)| rows.len()).sum::<usize>() != frame.height() {
         all = totals::of_frame(frame, query)?;
     }
-    of_frame.push((groups, all));
-    Ok(of_frame)
-}
-
-/// Returns the rows of all groups that a query selects, and the group of each.
-fn grouped_rows(frame: &Frame, query: &Query, classes: &FrameClasses) -> Result<(Vec<u32>, Vec<u64>)> {
-    let is_bot = frame.bools("is_bot")?;
-    let mut chatbots = query.chatbot_filter(frame)?;
-    let (mut selected, mut groups) = (Vec::with_capacity(frame.height()), Vec::with_capacity(frame.height()));
-    for (group, rows) in &classes.0 {
-        for row in rows {
-            let index = *row as usize;
-            if chatbots.contains(index) && (query.include_bots || !is_bot.is_true(index)) {
-                selected.push(*row);
-                groups.push(u64::from(*group));
-            }
-        }
-    }
-    Ok((selected, groups))
+    sums.push((groups, all));
+    Ok((sums, all_rows, row_groups))
 }

@@ -110,6 +110,30 @@ pub(crate) struct BoundCondition<'a> {
 }
 
 impl BoundCondition<'_> {
+    /// Returns the rows of the frame that satisfy the condition. `height` is the number of all rows.
+    pub fn rows(&mut self, height: u32) -> Vec<u32> {
+        let mut rows = vec![0; height as usize];
+        let mut count = 0;
+        // Whether a row satisfies a condition is hard to predict, so a branch would be slower.
+        let mut add = |row: u32, is_accepted: bool| {
+            if let Some(slot) = rows.get_mut(count) {
+                *slot = row;
+            }
+            count += usize::from(is_accepted);
+        };
+        if let Some(texts) = self.reader.texts() {
+            let BoundCondition { condition, reader, cache, .. } = self;
+            for (row, token) in (0..height).zip(texts.tokens()) {
+                let accepts = || condition.accepts(reader.text(row as usize).as_deref());
+                add(row, cache.get(token.unwrap_or(NULL_TOKEN), accepts));
+            }
+        } else {
+            (0..height).for_each(|row| add(row, self.matches(row as usize)));
+        }
+        rows.truncate(count);
+        rows
+    }
+
     /// Returns whether a row satisfies the condition.
     #[inline]
     pub fn matches(&mut self, row: usize) -> bool {

@@ -8,7 +8,7 @@ use super::field::Field;
 use crate::error::Result;
 use crate::json;
 use crate::report::query::json_lookup::at_path;
-use crate::store::frame::{Cell, Cells, Frame};
+use crate::store::frame::{Cell, Cells, Frame, Texts};
 use crate::time::format_utc;
 
 /// A field, bound to the rows of a frame that has its column.
@@ -39,6 +39,14 @@ impl<'a> FieldReader<'a> {
     /// Returns the cell of a row.
     pub fn cell(&self, row: usize) -> Cell<'_> {
         self.cells.get(row)
+    }
+
+    /// Returns the strings of all rows; `None` for columns without strings.
+    pub fn texts(&self) -> Option<Texts> {
+        match &self.cells {
+            Cells::Text(texts) | Cells::Json(texts) => Some(texts.clone()),
+            _ => None,
+        }
     }
 
     /// Returns the token of a row's string; `None` for missing values and for columns without

@@ -21,8 +21,37 @@ fn event_frame() -> Frame {
 
 fn matches(text: &str) -> bool {
     let conditions = Where::parse("--where", text, Subject::Events).unwrap().on_events();
-    let frame = event_frame();
-    conditions.bind(&frame, Zone::UTC).unwrap().matches(0)
+    accepts(&conditions, &event_frame())
+}
+
+/// Returns whether conditions accept the only row of a frame, both for a single row and for all.
+fn accepts(conditions: &Conditions, frame: &Frame) -> bool {
+    let mut bound = conditions.bind(frame, Zone::UTC).unwrap();
+    let is_accepted = bound.matches(0);
+    assert_eq!(bound.rows(1), if is_accepted { vec![0] } else { Vec::new() });
+    is_accepted
+}
+
+#[test]
+fn rows_of_a_frame_are_selected_by_all_conditions() {
+    let mut builder = FrameBuilder::new(Table::Sessions);
+    let devices = [Some("mobile"), Some("desktop"), None, Some("mobile"), Some("a device with a long name")];
+    for (device, seconds) in devices.into_iter().zip([5, 90, 70, 80, 61]) {
+        let device = device.map_or(Cell::Null, Cell::Text);
+        builder.row(&[("device_type", device), ("duration_seconds", Cell::Int(seconds))]);
+    }
+    let frame = builder.finish().unwrap();
+    let rows = |text: &str| {
+        let conditions = Where::parse("--where", text, Subject::Sessions).unwrap().on_sessions();
+        conditions.bind(&frame, Zone::UTC).unwrap().rows(5)
+    };
+    assert_eq!(rows("device_type=mobile"), [0, 3]);
+    assert_eq!(rows("device_type!=mobile"), [1, 2, 4]);
+    assert_eq!(rows("device_type="), [2]);
+    assert_eq!(rows("duration_seconds>1m"), [1, 2, 3, 4]);
+    assert_eq!(rows("device_type=mobile and duration_seconds>1m"), [3]);
+    assert_eq!(rows("duration_seconds>1m and device_type~long"), [4]);
+    assert_eq!(Conditions::default().bind(&frame, Zone::UTC).unwrap().rows(5), [0, 1, 2, 3, 4]);
 }
 
 #[test]
@@ -127,7 +156,7 @@ fn session_columns_are_compared() {
             ("user_metadata", Cell::Json(r#"{"plan":"pro"}"#)),
         ]);
         let conditions = Where::parse("--where", text, Subject::Sessions).unwrap().on_sessions();
-        conditions.bind(&builder.finish().unwrap(), Zone::UTC).unwrap().matches(0)
+        accepts(&conditions, &builder.finish().unwrap())
     };
     for yes in [
         "duration_seconds>1m",
@@ -172,7 +201,7 @@ fn deeply_nested_property_is_found() {
         let mut builder = FrameBuilder::new(Table::Events);
         builder.row(&[("properties", Cell::Json(&properties))]);
         let conditions = Where::parse("--where", text, Subject::Events).unwrap().on_events();
-        conditions.bind(&builder.finish().unwrap(), Zone::UTC).unwrap().matches(0)
+        accepts(&conditions, &builder.finish().unwrap())
     };
     assert!(matches("properties.plan=proé"));
     assert!(!matches("properties.plan="));

@@ -14,9 +14,9 @@ use crate::error::Result;
 use crate::report::query::Query;
 use crate::report::query::filter::Field;
 use crate::report::query::filter::reader::FieldReader;
-use crate::report::query::view_cache::{NULL_TOKEN, mix};
+use crate::report::query::view_cache::{NULL_TOKEN, ViewCache, mix};
 use crate::store::columns::Table;
-use crate::store::frame::Frame;
+use crate::store::frame::{Frame, Texts};
 use crate::time::Day;
 
 /// The label of missing values.
@@ -116,6 +116,19 @@ impl Classifier for Breakdown {
     fn classify(&self, frame: &Frame, events: &mut SessionEvents<'_>) -> Result<FrameClasses> {
         let mut reader = ValueReader::new(&self.session_fields, frame)?;
         let mut classes = RowsByClass::new(self);
+        if let (None, Some(texts)) = (&self.event_fields, reader.single_text()) {
+            let mut cache = ViewCache::new(None);
+            let mut of_null = None;
+            for (row, token) in texts.tokens().enumerate() {
+                let mut find = || classes.index(reader.values(row), None, &reader);
+                let index = match token {
+                    Some(token) => cache.get(token, || Some(find())).unwrap_or_default(),
+                    None => *of_null.get_or_insert_with(find),
+                };
+                classes.push(index, row);
+            }
+            return Ok(classes.finish());
+        }
         let mut of_events: Vec<u32> = Vec::new();
         for row in 0..frame.height() {
             let of_session = reader.values(row);
@@ -163,6 +176,18 @@ impl<'b> RowsByClass<'b> {
     /// Adds a row, given the numbers of the values of its session and of one of its events.
     #[inline]
     fn add(&mut self, row: usize, of_session: u32, of_event: Option<u32>, reader: &ValueReader<'_>) {
+        let index = self.index(of_session, of_event, reader);
+        self.push(index, row);
+    }
+
+    #[inline]
+    fn push(&mut self, index: usize, row: usize) {
+        self.rows.get_mut(index).into_iter().for_each(|(_, rows)| rows.push(row as u32));
+    }
+
+    /// Returns the index in `rows` of the class of the given values.
+    #[inline]
+    fn index(&mut self, of_session: u32, of_event: Option<u32>, reader: &ValueReader<'_>) -> usize {
         let RowsByClass { breakdown, rows, by_class, without_event, with_event } = self;
         let mut new_class = || {
             let fields = breakdown.event_fields.as_ref().zip(of_event);
@@ -175,7 +200,7 @@ impl<'b> RowsByClass<'b> {
                 rows.len() - 1
             })
         };
-        let index = match of_event {
+        match of_event {
             Some(value) => *with_event.entry((of_session, value)).or_insert_with(new_class),
             None => {
                 let at = of_session as usize;
@@ -185,8 +210,7 @@ impl<'b> RowsByClass<'b> {
                 let slot = without_event.get_mut(at);
                 slot.map_or(0, |slot| *slot.get_or_insert_with(&mut new_class))
             }
-        };
-        rows.get_mut(index).into_iter().for_each(|(_, rows)| rows.push(row as u32));
+        }
     }
 
     fn finish(mut self) -> FrameClasses {
@@ -272,6 +296,15 @@ impl<'a> ValueReader<'a> {
         let has_tokens = readers.len() <= 2 && readers.iter().all(FieldReader::has_tokens);
         let by_tokens = has_tokens.then(TokensCache::new);
         Ok(ValueReader { readers, by_tokens, by_texts: HashMap::new(), texts: Vec::new() })
+    }
+
+    /// Returns the strings of the only field; `None` if there are several fields, or values are not
+    /// strings.
+    fn single_text(&self) -> Option<Texts> {
+        match self.readers.as_slice() {
+            [reader] => reader.texts(),
+            _ => None,
+        }
     }
 
     /// Returns the number of a row's values.

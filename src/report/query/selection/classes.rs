@@ -9,11 +9,13 @@ use rayon::prelude::*;
 use super::event_values::{EventClassifier, EventValues};
 use crate::error::Result;
 use crate::report::query::session_keys::SessionKeys;
-use crate::report::query::tables::{SharedShards, TableFacts, Tables, map_frames};
+use crate::report::query::tables::{
+    RowSelection, SharedShards, TableFacts, Tables, map_frames, with_columns,
+};
 use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
 use crate::store::ledger::Ledger;
-use crate::time::{Day, Micros};
+use crate::time::{Day, Micros, Zone};
 
 /// Assigns sessions to classes.
 pub(crate) trait Classifier: Sync {
@@ -119,7 +121,8 @@ impl FrameClasses {
     }
 }
 
-/// The classes of the frames of a read, in order, each with the day of its sessions.
+/// The classes of the frames of a read, in order, each with the day of its sessions, which is unknown
+/// if `started_at` was not read.
 type ReadClasses = Vec<(Option<Day>, FrameClasses)>;
 
 /// The approximate maximum number of events whose values are in memory together.
@@ -187,20 +190,9 @@ impl<'a> ClassifiedSessions<'a> {
         columns: &[&str],
         visit: &(dyn Fn(usize, &Frame, &FrameClasses) -> Result<()> + Sync),
     ) -> Result<()> {
-        self.visit_in(self.source(), Some(days), columns, visit)
-    }
-
-    /// Calls `visit` with the frames of the given tables, as
-    /// [`visit_classes`](Self::visit_classes) does.
-    fn visit_in(
-        &self,
-        tables: &dyn Tables,
-        days: Option<(Day, Day)>,
-        columns: &[&str],
-        visit: &(dyn Fn(usize, &Frame, &FrameClasses) -> Result<()> + Sync),
-    ) -> Result<()> {
+        let tables = self.source();
         let mut offset = 0;
-        for days in self.chunks(days) {
+        for days in self.chunks(Some(days)) {
             if self.classifier.events().is_empty() && self.known(days).is_none() {
                 let classified =
                     self.classify(tables, days, (&[], false), columns, &|number, frame, classes| {
@@ -307,16 +299,57 @@ impl<'a> ClassifiedSessions<'a> {
             if !events.is_empty() && !visitor_ids && frame.null_count("session_id") != Some(0) {
                 return Ok(None);
             }
-            let day = frame.ints("started_at")?.get(0).map(|start| zone.day(start));
+            let day = first_day(frame, zone)?;
             let classes = self.classify_frame(frame, events)?;
             visit(number, frame, &classes)?;
             Ok(Some((day, classes)))
         })?;
         let Some(classes) = classes.into_iter().collect::<Option<ReadClasses>>() else { return Ok(None) };
+        Ok(Some(self.insert(days, classes)))
+    }
+
+    /// Stores the classes of the frames of the given days.
+    fn insert(&self, days: (Day, Day), classes: ReadClasses) -> Arc<ReadClasses> {
         let classes = Arc::new(classes);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(days, Arc::clone(&classes));
-        Ok(Some(classes))
+        classes
+    }
+
+    /// Calls `visit` with the number of each frame of the given columns of sessions, and with the
+    /// sessions of a class in it, or only those that `selection` selects.
+    fn visit_class(
+        &self,
+        days: Option<(Day, Day)>,
+        (columns, selection): (&[&str], Option<&dyn RowSelection>),
+        class: u32,
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        if self.source.is_some() {
+            // The columns for classification do not belong in the cache.
+            self.prepare(days)?;
+        }
+        let mut offset = 0;
+        for days in self.chunks(days) {
+            let read = (Table::Sessions, Some(days));
+            let visit = |number: usize, frame: &Frame| visit(offset + number, frame);
+            if self.classifier.events().is_empty() && self.known(days).is_none() {
+                let of_class = Unclassified { sessions: self, class, found: Mutex::default() };
+                let selected = InClass { of_class: &of_class, selection, offset };
+                self.tables.read_selected(read, columns, &selected, &visit)?;
+                let mut found = of_class.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+                found.sort_unstable_by_key(|(number, _)| *number);
+                offset += found.len();
+                self.insert(days, found.into_iter().map(|(_, classes)| classes).collect());
+                continue;
+            }
+            let classes = self.classes(days)?;
+            let of_class = Classified { classes: &classes, class };
+            let selected = InClass { of_class: &of_class, selection, offset };
+            self.tables.read_selected(read, columns, &selected, &visit)?;
+            offset += classes.len();
+        }
+        Ok(())
     }
 
     fn classify_frame(&self, frame: &Frame, events: &[EventValues]) -> Result<FrameClasses> {
@@ -331,7 +364,7 @@ impl<'a> ClassifiedSessions<'a> {
     /// visitors.
     fn columns(&self, visitor_ids: bool) -> Vec<&'static str> {
         let keys: &[&str] = match (self.classifier.events().is_empty(), visitor_ids) {
-            (true, _) => &["started_at"],
+            (true, _) => &[],
             (false, false) => &["started_at", "ended_at", "chatbot_id", "session_id"],
             (false, true) => {
                 &["started_at", "ended_at", "chatbot_id", "session_id", "anonymous_id", "user_id"]
@@ -402,15 +435,74 @@ impl<'a> ClassifiedSessions<'a> {
     }
 }
 
-/// Returns columns, and further ones that are not among them.
-fn with_columns<'n>(columns: &[&'n str], more: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
-    let mut all = columns.to_vec();
-    for name in more {
-        if !all.contains(&name) {
-            all.push(name);
-        }
+/// Returns the day of the first session of a frame; `None` if the frame does not have its start.
+fn first_day(frame: &Frame, zone: Zone) -> Result<Option<Day>> {
+    if frame.column_names().all(|name| name != "started_at") {
+        return Ok(None);
     }
-    all
+    Ok(frame.ints("started_at")?.get(0).map(|start| zone.day(start)))
+}
+
+/// Selects the sessions of a class, and collects the classes of all sessions. Classification needs
+/// no events.
+struct Unclassified<'a> {
+    sessions: &'a ClassifiedSessions<'a>,
+    class: u32,
+    /// The classes of each frame, with its number.
+    found: Mutex<Vec<(usize, (Option<Day>, FrameClasses))>>,
+}
+
+impl RowSelection for Unclassified<'_> {
+    fn columns(&self) -> Vec<&'static str> {
+        self.sessions.columns(false)
+    }
+
+    fn rows(&self, number: usize, frame: &Frame) -> Result<Vec<u32>> {
+        let day = first_day(frame, self.sessions.tables.zone())?;
+        let classes = self.sessions.classify_frame(frame, &[])?;
+        let rows = classes.rows(self.class).to_vec();
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push((number, (day, classes)));
+        Ok(rows)
+    }
+}
+
+/// Selects the sessions of a class whose classes are known.
+struct Classified<'a> {
+    classes: &'a ReadClasses,
+    class: u32,
+}
+
+impl RowSelection for Classified<'_> {
+    fn columns(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn rows(&self, number: usize, _: &Frame) -> Result<Vec<u32>> {
+        Ok(self.classes.get(number).map_or(Vec::new(), |(_, classes)| classes.rows(self.class).to_vec()))
+    }
+}
+
+/// Selects the sessions of a class, or only those that another selection selects.
+struct InClass<'a> {
+    of_class: &'a dyn RowSelection,
+    selection: Option<&'a dyn RowSelection>,
+    /// The number of frames before the first one.
+    offset: usize,
+}
+
+impl RowSelection for InClass<'_> {
+    fn columns(&self) -> Vec<&'static str> {
+        let selection = self.selection.map(|selection| selection.columns()).unwrap_or_default();
+        with_columns(&self.of_class.columns(), selection)
+    }
+
+    fn rows(&self, number: usize, frame: &Frame) -> Result<Vec<u32>> {
+        let rows = self.of_class.rows(number, frame)?;
+        let Some(selection) = self.selection else { return Ok(rows) };
+        let of_class = frame.gather_columns(&selection.columns(), &rows)?;
+        let selected = selection.rows(self.offset + number, &of_class)?;
+        Ok(selected.into_iter().filter_map(|row| rows.get(row as usize).copied()).collect())
+    }
 }
 
 /// The tables of one class, which contain only its sessions.
@@ -442,26 +534,20 @@ impl Tables for ClassTables<'_> {
         if table != Table::Sessions {
             return tables.read_each(table, days, columns, visit);
         }
-        if self.sessions.source.is_some() {
-            // The columns for classification do not belong in the cache.
-            self.sessions.prepare(days)?;
+        self.sessions.visit_class(days, (columns, None), self.class, visit)
+    }
+
+    fn read_selected(
+        &self,
+        (table, days): (Table, Option<(Day, Day)>),
+        columns: &[&str],
+        selection: &dyn RowSelection,
+        visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
+    ) -> Result<()> {
+        if table != Table::Sessions {
+            return self.sessions.tables.read_selected((table, days), columns, selection, visit);
         }
-        self.sessions.visit_in(*tables, days, columns, &|number, frame, classes| {
-            let rows = classes.rows(self.class);
-            let selected;
-            let frame = match frame.column_names().count() == columns.len() {
-                true => frame,
-                false => {
-                    selected = frame.select(columns)?;
-                    &selected
-                }
-            };
-            match rows.len() {
-                0 => visit(number, &frame.slice(0, 0)),
-                all if all == frame.height() => visit(number, frame),
-                _ => visit(number, &frame.gather(rows)?),
-            }
-        })
+        self.sessions.visit_class(days, (columns, Some(selection)), self.class, visit)
     }
 
     fn read_first_seen(

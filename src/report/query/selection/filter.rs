@@ -58,9 +58,11 @@ impl Classifier for SessionFilter {
                 found
             })
         };
-        let rows = 0..frame.height() as u32;
-        let rows = rows.filter(|row| on_sessions.matches(*row as usize) && has_events(*row as usize));
-        Ok(FrameClasses(vec![(SELECTED, rows.collect())]))
+        let mut rows = on_sessions.rows(frame.height());
+        if self.needs_events() {
+            rows.retain(|row| has_events(*row as usize));
+        }
+        Ok(FrameClasses(vec![(SELECTED, rows)]))
     }
 }
 
@@ -77,7 +79,6 @@ impl EventClassifier for EventConditions {
 
     fn classify(&self, frame: &Frame) -> Result<RowValues> {
         let mut conditions = self.conditions.bind(frame, self.zone)?;
-        let rows = 0..frame.height() as u32;
-        Ok(rows.filter(|row| conditions.matches(*row as usize)).map(|row| (row, 0)).collect())
+        Ok(conditions.rows(frame.height()).into_iter().map(|row| (row, 0)).collect())
     }
 }
