@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, session_report};
-use super::metric::event_counts::each_count;
+use super::metric::event_counts::CountReader;
 use super::metric::group_count::count_by_token;
 use super::metric::values::Distinct;
 use super::query::Query;
@@ -151,36 +151,24 @@ fn count_file(frame: &Frame, query: &Query) -> Result<FileCounts> {
     let column = frame.texts("event_counts")?;
     let mut file =
         FileCounts { names: Vec::new(), groups: Vec::new(), members: Vec::new(), bots: selected.bots };
-    let mut indexes: HashMap<String, u32> = HashMap::new();
-    // The name that followed each name the last time. The names of sessions are mostly in the same
-    // order, so most of them are found without hashing.
-    let mut followers: Vec<u32> = Vec::new();
+    let mut reader = CountReader::default();
     for (json, sessions) in count_by_token(column, &selected.rows, |_| 1u64) {
-        let mut previous = None;
-        each_count(json.unwrap_or("{}"), |name, count| {
-            let follower = previous.and_then(|at: u32| followers.get(at as usize).copied()).unwrap_or(0);
-            let is_follower = file.names.get(follower as usize).is_some_and(|(other, ..)| other == name);
-            let found = if is_follower { Some(follower) } else { indexes.get(name).copied() };
-            let index = match found {
-                Some(index) => index,
-                None => {
-                    let index = file.names.len() as u32;
-                    file.names.push((name.to_owned(), 0, 0));
-                    followers.push(0);
-                    indexes.insert(name.to_owned(), index);
-                    index
-                }
-            };
-            if let Some(slot) = previous.replace(index).and_then(|at| followers.get_mut(at as usize)) {
-                *slot = index;
+        let counts = reader.read(json.unwrap_or("{}"));
+        for (index, count) in counts {
+            let index = *index as usize;
+            if file.names.len() <= index {
+                file.names.resize(index + 1, Default::default());
             }
-            if let Some((_, events, all_sessions)) = file.names.get_mut(index as usize) {
+            if let Some((_, events, all_sessions)) = file.names.get_mut(index) {
                 *events = events.saturating_add(count.saturating_mul(sessions));
                 *all_sessions += sessions;
             }
-            file.members.push(index);
-        });
+        }
+        file.members.extend(counts.iter().map(|(index, _)| *index));
         file.groups.push((sessions, file.members.len()));
+    }
+    for ((name, ..), read) in file.names.iter_mut().zip(reader.into_names()) {
+        *name = read;
     }
     Ok(file)
 }

@@ -107,7 +107,7 @@ pub(crate) fn count_by_token<'a, C: Count>(
     };
     if rows.len() == column.len() {
         // All rows are selected.
-        column.tokens().enumerate().for_each(|(row, token)| add(row, token.unwrap_or(NULL_TOKEN)));
+        column.each_token(NULL_TOKEN, add);
     } else {
         let token = |row: usize| column.token(row).unwrap_or(NULL_TOKEN);
         rows.iter().for_each(|row| add(*row as usize, token(*row as usize)));

@@ -65,31 +65,25 @@ fn extend_from_selected_codes<T: Copy + Default>(
     (count, selected): (usize, SelectedRows),
 ) -> Option<()> {
     let total = values.len() + selected.len();
-    let mut selected = selected.iter();
-    let mut next = selected.next();
-    // The position of the first code of the run.
-    let mut start = 0;
+    let mut remaining = selected;
+    let mut are_valid = true;
     for_each_run(bytes, bits, count, |run| {
         match run {
             Run::Repeated(code, count) => {
-                let value = *dictionary.get(code as usize)?;
-                while next.is_some_and(|at| at < start + count) {
-                    values.push(value);
-                    next = selected.next();
-                }
-                start += count;
+                let of_run = remaining.split_off(count);
+                values.extend(std::iter::repeat_n(*dictionary.get(code as usize)?, of_run.len()));
             }
             Run::Packed(packed, count) => {
-                while let Some(at) = next.filter(|at| *at < start + count) {
-                    values.push(*dictionary.get(packed_number(packed, bits, at - start) as usize)?);
-                    next = selected.next();
-                }
-                start += count;
+                values.extend(remaining.split_off(count).iter().map(|at| {
+                    let value = dictionary.get(packed_number(packed, bits, at) as usize);
+                    are_valid &= value.is_some();
+                    value.copied().unwrap_or_default()
+                }));
             }
         }
         Some(())
     })?;
-    (values.len() == total).then_some(())
+    (are_valid && values.len() == total).then_some(())
 }
 
 /// The codes of a page, and the position of the next one.

@@ -219,6 +219,8 @@ fn add_bools(bools: &mut MutableBitmap, bytes: &[u8], page: PageValues, levels: 
 trait Plain: NativeType {
     const WIDTH: usize = size_of::<Self>();
     fn from_plain(bytes: &[u8]) -> Option<Self>;
+    /// Appends all numbers of the bytes.
+    fn extend_from_plain(numbers: &mut Vec<Self>, bytes: &[u8]);
 }
 
 macro_rules! plain {
@@ -227,6 +229,10 @@ macro_rules! plain {
             #[inline]
             fn from_plain(bytes: &[u8]) -> Option<Self> {
                 bytes.first_chunk().map(|bytes| <$number>::from_le_bytes(*bytes))
+            }
+            fn extend_from_plain(numbers: &mut Vec<Self>, bytes: &[u8]) {
+                let (chunks, _) = bytes.as_chunks();
+                numbers.extend(chunks.iter().map(|bytes| <$number>::from_le_bytes(*bytes)));
             }
         }
     )*};
@@ -300,11 +306,12 @@ fn add_plain<T: Plain>(
     selected: Option<SelectedRows>,
 ) -> Option<()> {
     let bytes = bytes.get(..count.checked_mul(T::WIDTH)?)?;
-    let number = |bytes: &[u8]| T::from_plain(bytes).unwrap_or_default();
     match selected {
-        None => values.extend(bytes.chunks_exact(T::WIDTH).map(number)),
-        Some(selected) => values
-            .extend(selected.iter().map(|at| bytes.get(at * T::WIDTH..).map_or(T::default(), number))),
+        None => T::extend_from_plain(values, bytes),
+        Some(selected) => {
+            let number = |at: usize| bytes.get(at * T::WIDTH..).and_then(T::from_plain).unwrap_or_default();
+            values.extend(selected.iter().map(number));
+        }
     }
     Some(())
 }

@@ -39,6 +39,12 @@ pub fn decode<'a>(bytes: &'a [u8], count: usize, out: &mut Vec<i64>) -> Option<&
             let (packed, after) = rest.split_at_checked((miniblock / 8).checked_mul(bits as usize)?)?;
             rest = after;
             let in_miniblock = miniblock.min(remaining);
+            if bits == 0 && min == 0 {
+                // Equal numbers, such as the lengths of ids.
+                out.extend(std::iter::repeat_n(last, in_miniblock));
+                remaining -= in_miniblock;
+                continue;
+            }
             unpack(packed, bits, in_miniblock, |deltas, count| {
                 let numbers = deltas.map(|above_min| {
                     last = last.wrapping_add(min).wrapping_add(above_min as i64);

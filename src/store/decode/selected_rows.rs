@@ -13,7 +13,7 @@ pub struct SelectedRows<'r> {
 }
 
 impl<'r> SelectedRows<'r> {
-    /// Returns the selection of a whole file, given positions in ascending order.
+    /// Returns the selection of a whole file, given positions in ascending order, each once.
     pub fn new(rows: &'r [u32]) -> SelectedRows<'r> {
         SelectedRows { rows, first: 0 }
     }
@@ -49,7 +49,9 @@ impl<'r> SelectedRows<'r> {
     /// Splits off the selection of the next `count` rows of the file.
     pub fn split_off(&mut self, count: usize) -> SelectedRows<'r> {
         let end = self.first.saturating_add(count);
-        let (part, rest) = self.rows.split_at(self.rows.partition_point(|row| (*row as usize) < end));
+        // At most `count` rows are before the end.
+        let possible = self.rows.get(..count).unwrap_or(self.rows);
+        let (part, rest) = self.rows.split_at(possible.partition_point(|row| (*row as usize) < end));
         let part = SelectedRows { rows: part, first: self.first };
         *self = SelectedRows { rows: rest, first: end };
         part

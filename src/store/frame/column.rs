@@ -36,14 +36,18 @@ impl Texts {
         self.0.validity().is_none_or(|valid| valid.get_bit(row)).then(|| view.as_u128())
     }
 
-    /// Iterates over the [tokens](Texts::token) of all rows.
-    pub fn tokens(&self) -> impl Iterator<Item = Option<u128>> {
-        let views = self.0.views().iter().map(|view| view.as_u128());
-        let mut validity = self.0.validity().map(Bitmap::iter);
-        views.map(move |token| match &mut validity {
-            Some(valid) => valid.next().unwrap_or(false).then_some(token),
-            None => Some(token),
-        })
+    /// Calls `visit` with each row and its [token](Texts::token); for null, with `null`.
+    #[inline]
+    pub fn each_token(&self, null: u128, mut visit: impl FnMut(usize, u128)) {
+        let views = self.0.views().iter().enumerate();
+        match self.0.validity() {
+            None => views.for_each(|(row, view)| visit(row, view.as_u128())),
+            Some(validity) => {
+                for ((row, view), is_valid) in views.zip(validity.iter()) {
+                    visit(row, if is_valid { view.as_u128() } else { null });
+                }
+            }
+        }
     }
 
     /// Returns the number of rows.

@@ -122,11 +122,12 @@ fn read_sessions(
     };
     let mut counts =
         Counts { sessions: selected.rows.len() as u64, bots: selected.bots, ..Counts::default() };
+    let mut find = periods.finder();
     let value = |row: &u32| {
         let row = *row as usize;
         let is_return = u64::from(has_event(row));
         counts.returns += is_return;
-        let period = periods.find(started.or_zero(row)).unwrap_or(0) as u64;
+        let period = find(started.or_zero(row)).unwrap_or(0) as u64;
         period << 1 | is_return
     };
     let values = selected.rows.iter().map(value).collect();
@@ -142,8 +143,9 @@ fn partition_first_seen(tables: &dyn Tables, query: &Query, periods: &Periods) -
         let (high, low) = (frame.ints("hash_high")?, frame.ints("hash_low")?);
         let first_seen = frame.ints("first_seen_at")?;
         let mut writer = shards.writer(frame.height());
+        let mut find = periods.finder();
         for row in 0..frame.height() {
-            let Some(period) = first_seen.get(row).and_then(|time| periods.find(time)) else { continue };
+            let Some(period) = first_seen.get(row).and_then(&mut find) else { continue };
             let (high, low) = (high.or_zero(row) as u64, low.or_zero(row) as u64);
             writer.push(u128::from(high) << 64 | u128::from(low), BITS, (period as u64) << 2);
         }

@@ -51,6 +51,13 @@ impl Condition {
         positive != self.operator.is_negative()
     }
 
+    /// Returns whether the value of a row satisfies the condition. It is called once for each distinct
+    /// string, so it must not be inlined into the loop over all rows.
+    #[inline(never)]
+    fn accepts_row(&self, reader: &FieldReader<'_>, row: usize) -> bool {
+        self.accepts(reader.text(row).as_deref())
+    }
+
     /// Returns whether a string satisfies the condition. A negative operator is replaced by its
     /// opposite.
     fn accepts_text(&self, text: &str) -> bool {
@@ -123,10 +130,9 @@ impl BoundCondition<'_> {
         };
         if let Some(texts) = self.reader.texts() {
             let BoundCondition { condition, reader, cache, .. } = self;
-            for (row, token) in (0..height).zip(texts.tokens()) {
-                let accepts = || condition.accepts(reader.text(row as usize).as_deref());
-                add(row, cache.get(token.unwrap_or(NULL_TOKEN), accepts));
-            }
+            texts.each_token(NULL_TOKEN, |row, token| {
+                add(row as u32, cache.get(token, || condition.accepts_row(reader, row)));
+            });
         } else {
             (0..height).for_each(|row| add(row, self.matches(row as usize)));
         }
@@ -141,7 +147,7 @@ impl BoundCondition<'_> {
         let operator = condition.operator;
         if reader.has_tokens() {
             let token = reader.token(row).unwrap_or(NULL_TOKEN);
-            return cache.get(token, || condition.accepts(reader.text(row).as_deref()));
+            return cache.get(token, || condition.accepts_row(reader, row));
         }
         match (&*comparison, reader.cell(row)) {
             (Comparison::Times(ranges), Cell::Time(time)) => {

@@ -119,14 +119,17 @@ impl Classifier for Breakdown {
         if let (None, Some(texts)) = (&self.event_fields, reader.single_text()) {
             let mut cache = ViewCache::new(None);
             let mut of_null = None;
-            for (row, token) in texts.tokens().enumerate() {
-                let mut find = || classes.index(reader.values(row), None, &reader);
+            texts.each_token(NULL_TOKEN, |row, token| {
+                let mut find = || Some(classes.index(reader.values(row), None, &reader));
                 let index = match token {
-                    Some(token) => cache.get(token, || Some(find())).unwrap_or_default(),
-                    None => *of_null.get_or_insert_with(find),
+                    NULL_TOKEN => of_null.or_else(&mut find),
+                    _ => cache.get(token, &mut find),
                 };
-                classes.push(index, row);
-            }
+                if token == NULL_TOKEN {
+                    of_null = index;
+                }
+                classes.push(index.unwrap_or_default(), row);
+            });
             return Ok(classes.finish());
         }
         let mut of_events: Vec<u32> = Vec::new();
