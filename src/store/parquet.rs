@@ -359,7 +359,10 @@ mod tests {
                 for (bytes, has_footer) in [(&bytes, true), (&bytes, false), (&foreign, true)] {
                     let entry = entry(bytes, 300, has_footer);
                     let read = read_selected(bytes, &entry, &NAMES, first, rows).unwrap();
-                    assert!(read == frame.select(&NAMES).unwrap().gather(rows).unwrap(), "{rows:?} {first:?}");
+                    assert!(
+                        read == frame.select(&NAMES).unwrap().gather(rows).unwrap(),
+                        "{rows:?} {first:?}"
+                    );
                     assert_eq!(read.column_names().collect::<Vec<_>>(), NAMES);
                     // The first columns need not be among the others.
                     let read = read_selected(bytes, &entry, &["created_at"], first, rows).unwrap();

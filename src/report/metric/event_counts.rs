@@ -155,7 +155,18 @@ mod tests {
 
     #[test]
     fn invalid_json_has_no_counts() {
-        for json in ["", "{", "null", "[1]", r#"{"a":1"#, r#"{"a":-1}"#, r#"{"a":1,}"#, r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1}}"#] {
+        for json in [
+            "",
+            "{",
+            "null",
+            "[1]",
+            r#"{"a":1"#,
+            r#"{"a":-1}"#,
+            r#"{"a":1,}"#,
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1}}"#,
+        ] {
             assert!(read(json).is_empty(), "{json}");
         }
     }

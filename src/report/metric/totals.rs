@@ -267,11 +267,7 @@ pub(crate) const FIGURE_COLUMNS: [&str; 7] = [
 
 /// Calls `visit` with each session of a frame that the query selects: its row and its figures.
 /// Excluded bot sessions are visited too, with figures in which only `bots` is set.
-fn for_each_session(
-    frame: &Frame,
-    query: &Query,
-    mut visit: impl FnMut(usize, &Totals),
-) -> Result<()> {
+fn for_each_session(frame: &Frame, query: &Query, mut visit: impl FnMut(usize, &Totals)) -> Result<()> {
     let mut chatbots = query.chatbot_filter(frame)?;
     let conversation = frame.bools("had_conversation")?;
     let (sent, received) = (frame.ints("messages_sent")?, frame.ints("messages_received")?);

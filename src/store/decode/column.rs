@@ -47,11 +47,7 @@ struct FixedWidth<T> {
 
 impl<'c> ColumnDecoder<'c> {
     /// Starts a column of `rows` rows, of which all or the selected ones are decoded.
-    pub fn new(
-        column: &'c Column,
-        rows: usize,
-        selected: Option<SelectedRows<'c>>,
-    ) -> ColumnDecoder<'c> {
+    pub fn new(column: &'c Column, rows: usize, selected: Option<SelectedRows<'c>>) -> ColumnDecoder<'c> {
         // The file states `rows` and may be wrong, so memory for more rows is allocated only as
         // values are decoded.
         let rows = selected.map_or(rows, |selected| selected.len()).min(MAX_RESERVED_ROWS);

@@ -73,7 +73,8 @@ pub struct ColumnReader(Metadata);
 impl ColumnReader {
     /// Returns a reader of the given columns. Returns `None` in the same cases as [`read_checked`].
     pub fn new(file: &OpenFile, names: &[&str], footer: FooterChecksum) -> Option<ColumnReader> {
-        ReadBuffers::with(|buffers| Metadata::read(file, Some(names), Some(footer), buffers)).map(ColumnReader)
+        ReadBuffers::with(|buffers| Metadata::read(file, Some(names), Some(footer), buffers))
+            .map(ColumnReader)
     }
 
     /// Returns the number of rows of the file.

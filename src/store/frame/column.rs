@@ -4,8 +4,8 @@
 //! value.
 
 use polars::prelude::{
-    BooleanType, CompatLevel, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, Series, StaticArray,
-    StringType, TimeUnit,
+    BooleanType, CompatLevel, DataType, Float64Type, Int32Type, Int64Type, PolarsDataType, Series,
+    StaticArray, StringType, TimeUnit,
 };
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray, View};
 use polars_arrow::bitmap::Bitmap;
@@ -99,7 +99,8 @@ impl Ints {
         fn sum<T: NativeType>(array: &PrimitiveArray<T>, rows: &[u32], add: impl Fn(T) -> u64) -> u128 {
             let values = array.values().as_slice();
             let numbers = |rows: &[u32]| {
-                let number = |row: &u32| values.get(*row as usize).map_or(0, |number| u128::from(add(*number)));
+                let number =
+                    |row: &u32| values.get(*row as usize).map_or(0, |number| u128::from(add(*number)));
                 rows.iter().map(number).sum::<u128>()
             };
             match array.validity().filter(|valid| valid.unset_bits() > 0) {

@@ -360,7 +360,9 @@ mod tests {
         }
         for frame in [sample(), builder.finish().unwrap()] {
             let height = frame.height() as u32;
-            for rows in [vec![], vec![height - 1, 0, 0], (0..height).collect(), (0..height).step_by(3).collect()] {
+            for rows in
+                [vec![], vec![height - 1, 0, 0], (0..height).collect(), (0..height).step_by(3).collect()]
+            {
                 let gathered = frame.gather(&rows).unwrap();
                 let expected = frame.data.take(&IdxCa::from_slice("row".into(), &rows)).unwrap();
                 assert_eq!(gathered.data.schema(), expected.schema());

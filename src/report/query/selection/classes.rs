@@ -123,7 +123,10 @@ impl FrameClasses {
 
 /// The classes of the frames of a read, in order, each with the day of its sessions, which is unknown
 /// if `started_at` was not read.
-type ReadClasses = Vec<(Option<Day>, FrameClasses)>;
+type ReadClasses = Vec<ClassesOfDay>;
+
+/// The classes of a frame, and the day of its sessions.
+type ClassesOfDay = (Option<Day>, FrameClasses);
 
 /// The approximate maximum number of events whose values are in memory together.
 const MAX_EVENTS: usize = 4 << 20;
@@ -449,7 +452,7 @@ struct Unclassified<'a> {
     sessions: &'a ClassifiedSessions<'a>,
     class: u32,
     /// The classes of each frame, with its number.
-    found: Mutex<Vec<(usize, (Option<Day>, FrameClasses))>>,
+    found: Mutex<Vec<(usize, ClassesOfDay)>>,
 }
 
 impl RowSelection for Unclassified<'_> {
