@@ -49,8 +49,8 @@ impl<'a> DataFileReader<'a> {
         Ok(frame)
     }
 
-    /// Reads the columns `first` and calls `select` with them. Then reads `columns` of the rows whose
-    /// positions `select` returns, in ascending order.
+    /// Reads the columns `first` and calls `select` with them. Then reads `columns` of the rows
+    /// whose positions `select` returns, in ascending order.
     ///
     /// # Errors
     /// Returns the errors of [`DataFileReader::read`] and of `select`.
@@ -394,7 +394,7 @@ mod tests {
         for error in [first_is_damaged, other_is_damaged] {
             assert_eq!(error.to_string(), "a.parquet is damaged: wrong checksum");
         }
-        // Columns of which no row is selected are not read.
+        // Columns are not read if no row is selected.
         let none = read_selected(&bytes, &entry, &["created_at"], &["chatbot_id"], &[]).unwrap();
         assert_eq!(none.height(), 0);
         let failed = reader(&bytes, &entry)

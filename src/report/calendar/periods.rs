@@ -104,8 +104,8 @@ impl Periods {
         Some(self.days.get(period + 1)?.plus(-1))
     }
 
-    /// Returns a function that finds the periods of times. It is faster than [`find`](Periods::find)
-    /// if most times are in the same period as the previous one.
+    /// Returns a function that finds the periods of times. It is faster than
+    /// [`find`](Periods::find) if most times are in the same period as the previous one.
     pub fn finder(&self) -> impl FnMut(Micros) -> Option<usize> {
         // A period, and a range of times that are all in it.
         let mut last: Option<(usize, Micros, Micros)> = None;

@@ -235,8 +235,8 @@ pub(crate) fn of_frame(frame: &Frame, query: &Query) -> Result<Totals> {
     Ok(Totals { bots: selected.bots, ..of_rows(frame, &selected.rows)? })
 }
 
-/// Returns the sums of the given rows of a frame, which has the [`FIGURE_COLUMNS`]. Bot sessions are
-/// not counted as such.
+/// Returns the sums of the given rows of a frame, which has the [`FIGURE_COLUMNS`]. Bot sessions
+/// are not counted as such.
 pub(crate) fn of_rows(frame: &Frame, rows: &[u32]) -> Result<Totals> {
     let sum = |name: &str| Ok::<u128, Error>(frame.ints(name)?.positive_sum(rows));
     let small = |name: &str| Ok::<u64, Error>(u64::try_from(sum(name)?).unwrap_or(u64::MAX));

@@ -132,8 +132,8 @@ pub trait Tables: Sync {
         frames.par_iter().enumerate().try_for_each(|(number, frame)| visit(number, frame))
     }
 
-    /// Calls `visit` with the rows of each frame of [`read_each`](Tables::read_each) that `selection`
-    /// selects. A store decodes the values of the selected rows only.
+    /// Calls `visit` with the rows of each frame of [`read_each`](Tables::read_each) that
+    /// `selection` selects. A store decodes the values of the selected rows only.
     fn read_selected(
         &self,
         (table, days): (Table, Option<(Day, Day)>),

@@ -46,7 +46,7 @@ struct FixedWidth<T> {
 }
 
 impl<'c> ColumnDecoder<'c> {
-    /// Starts a column of `rows` rows, of which all or the selected ones are decoded.
+    /// Starts a column of `rows` rows. Decodes all of them, or the selected ones.
     pub fn new(column: &'c Column, rows: usize, selected: Option<SelectedRows<'c>>) -> ColumnDecoder<'c> {
         // The file states `rows` and may be wrong, so memory for more rows is allocated only as
         // values are decoded.

@@ -85,8 +85,8 @@ pub fn unpack(bytes: &[u8], bits: u32, count: usize, mut each: impl FnMut(&[u64;
     }
 }
 
-/// Returns one of the packed numbers of `bits` bits, at most 32, by its index. Missing bytes are read
-/// as zeros.
+/// Returns one of the packed numbers of `bits` bits, at most 32, by its index. Missing bytes are
+/// read as zeros.
 #[inline]
 pub fn packed_number(bytes: &[u8], bits: u32, index: usize) -> u64 {
     let bits = bits.min(u32::BITS) as usize;

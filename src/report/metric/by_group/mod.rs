@@ -128,12 +128,12 @@ fn read_sessions(
     Ok((sums.into_inner().unwrap_or_else(PoisonError::into_inner), shards.into_shards()))
 }
 
-/// The sums of the groups of a frame, by the number of the group; then the rows of all groups that a
-/// query selects, and the group of each.
+/// The sums of the groups of a frame, by the number of the group; then the rows of all groups that
+/// a query selects, and the group of each.
 type GroupedFrame = (Vec<(usize, Totals)>, Vec<u32>, Vec<u64>);
 
-/// Sums the sessions of each group of a frame, and all its sessions, which have the number after the
-/// last group.
+/// Sums the sessions of each group of a frame, and all its sessions, which have the number after
+/// the last group.
 fn group_frame(frame: &Frame, query: &Query, classes: &FrameClasses, groups: usize) -> Result<GroupedFrame> {
     let is_bot = frame.bools("is_bot")?;
     let mut chatbots = query.chatbot_filter(frame)?;

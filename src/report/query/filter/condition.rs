@@ -51,8 +51,8 @@ impl Condition {
         positive != self.operator.is_negative()
     }
 
-    /// Returns whether the value of a row satisfies the condition. It is called once for each distinct
-    /// string, so it must not be inlined into the loop over all rows.
+    /// Returns whether the value of a row satisfies the condition. It is called once for each
+    /// distinct string, so it must not be inlined into the loop over all rows.
     #[inline(never)]
     fn accepts_row(&self, reader: &FieldReader<'_>, row: usize) -> bool {
         self.accepts(reader.text(row).as_deref())
@@ -117,7 +117,8 @@ pub(crate) struct BoundCondition<'a> {
 }
 
 impl BoundCondition<'_> {
-    /// Returns the rows of the frame that satisfy the condition. `height` is the number of all rows.
+    /// Returns the rows of the frame that satisfy the condition. `height` is the number of all
+    /// rows.
     pub fn rows(&mut self, height: u32) -> Vec<u32> {
         let mut rows = vec![0; height as usize];
         let mut count = 0;

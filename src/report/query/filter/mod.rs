@@ -138,8 +138,8 @@ impl Conditions {
 pub(crate) struct BoundConditions<'a>(Vec<BoundCondition<'a>>);
 
 impl BoundConditions<'_> {
-    /// Returns the rows of the frame that satisfy all conditions, in ascending order. `height` is the
-    /// number of all rows.
+    /// Returns the rows of the frame that satisfy all conditions, in ascending order. `height` is
+    /// the number of all rows.
     pub fn rows(&mut self, height: usize) -> Vec<u32> {
         let height = u32::try_from(height).unwrap_or(u32::MAX);
         let Some((first, others)) = self.0.split_first_mut() else { return (0..height).collect() };

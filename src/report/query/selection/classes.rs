@@ -121,8 +121,8 @@ impl FrameClasses {
     }
 }
 
-/// The classes of the frames of a read, in order, each with the day of its sessions, which is unknown
-/// if `started_at` was not read.
+/// The classes of the frames of a read, in order, each with the day of its sessions, which is
+/// unknown if `started_at` was not read.
 type ReadClasses = Vec<ClassesOfDay>;
 
 /// The classes of a frame, and the day of its sessions.
