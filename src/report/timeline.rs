@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::answer::session_page::{SessionEntry, TimelineEvent};
-use super::metric::event_timings::response_times;
+use super::metric::responses::response_times;
 use super::query::session_keys::SessionKeys;
 use super::query::tables::{Tables, map_frames};
 use crate::error::Result;

@@ -26,7 +26,7 @@ use super::query::{Query, pruned};
 use super::sequence::event_pattern::{self, EventPattern, PatternMatcher};
 use super::sequence::{
     BoundTags, EventTags, Folded, SequenceEvent, SequenceFold, SessionGroups, fold_groups, fold_sessions,
-    fold_visitors, on_pruned_events,
+    fold_visitors, on_pruned_events, results_differ,
 };
 use crate::config::quantity::format_duration;
 use crate::error::Result;
@@ -224,6 +224,19 @@ impl FunnelFold {
     }
 }
 
+impl FunnelFold {
+    /// Returns the longest chain of a sequence. `buffer` is reused between calls.
+    fn chain(&self, buffer: &mut Vec<StepEvent>, events: &[SequenceEvent]) -> Chain {
+        buffer.clear();
+        buffer.extend(events.iter().map(|event| StepEvent::new(event, self.starts)));
+        match self.order {
+            FunnelOrder::Ordered => chain::longest(buffer, self.steps, &self.limits),
+            FunnelOrder::Strict => strict::longest(buffer, self.steps, &self.limits),
+            FunnelOrder::Any => any_order::longest(buffer, self.steps, &self.limits),
+        }
+    }
+}
+
 impl<S> SequenceFold<S> for FunnelFold {
     type Sum = Totals;
 
@@ -232,19 +245,17 @@ impl<S> SequenceFold<S> for FunnelFold {
     }
 
     fn add(&self, totals: &mut Totals, _: &S, events: &[SequenceEvent]) {
-        totals.events.clear();
-        totals.events.extend(events.iter().map(|event| StepEvent::new(event, self.starts)));
-        let chain: Chain = match self.order {
-            FunnelOrder::Ordered => chain::longest(&totals.events, self.steps, &self.limits),
-            FunnelOrder::Strict => strict::longest(&totals.events, self.steps, &self.limits),
-            FunnelOrder::Any => any_order::longest(&totals.events, self.steps, &self.limits),
-        };
+        let chain = self.chain(&mut totals.events, events);
         let mut previous = None;
         for (step, time) in totals.steps.iter_mut().zip(chain.times()) {
             step.count += 1;
             previous.into_iter().for_each(|previous: i64| step.waits.add(time - previous));
             previous = Some(*time);
         }
+    }
+
+    fn depends_on_ties(&self, events: &[SequenceEvent]) -> bool {
+        results_differ(events, |events| self.chain(&mut Vec::new(), events))
     }
 
     fn merge(&self, mut totals: Totals, other: Totals) -> Totals {

@@ -195,6 +195,10 @@ impl SequenceFold<u128> for GoalFold {
                 totals.sessions += 1;
             }
         }
+        self.collect(visitor, events);
+    }
+
+    fn collect(&self, visitor: &u128, events: &[SequenceEvent]) {
         self.converters.add(*visitor, events.iter().fold(0, |bits, event| bits | event.tag));
     }
 

@@ -11,18 +11,16 @@
 //!   day, and [`visitors_by_chatbot`] those of each chatbot;
 //! - [`by_group`] sums sessions and counts visitors for all groups of a breakdown together;
 //! - [`local_clock`] converts times to the store's zone;
-//! - [`session_index`] finds the session of an event, [`event_timings`] collects durations and
-//!   errors from events, [`percentile`] computes percentiles, [`time_counts`] the distribution of
-//!   many times.
+//! - [`session_index`] finds the session of an event, [`responses`] pairs responses with messages,
+//!   [`time_counts`] computes the distribution of many times.
 
 pub(crate) mod by_group;
 pub(crate) mod daily_visitors;
 pub(crate) mod days;
 pub(crate) mod event_counts;
-pub(crate) mod event_timings;
 pub(crate) mod group_count;
 pub(crate) mod local_clock;
-pub(crate) mod percentile;
+pub(crate) mod responses;
 pub(crate) mod session_index;
 pub(crate) mod time_counts;
 pub(crate) mod totals;

@@ -6,6 +6,7 @@
 //! of a day fits into the CPU cache.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -61,6 +62,22 @@ pub(crate) struct FoundSession {
     pub start: Micros,
     /// The time of the last event.
     pub end: Micros,
+}
+
+/// The result of a search among the sessions of a day.
+enum Found {
+    /// The session of the event, and its index in the day.
+    Session(u32, FoundSession),
+    /// All sessions with the key are at other times.
+    OtherTimes,
+    /// No session has the key.
+    NoSession,
+}
+
+/// Adjacent rows of events that belong to one session.
+pub(crate) struct SessionRun {
+    pub session: FoundSession,
+    pub rows: Range<usize>,
 }
 
 impl SessionIndex {
@@ -214,20 +231,16 @@ impl DayIndex {
         self.by_key.find(table_hash(key), has_key).copied()
     }
 
-    fn has_key(&self, key: u128) -> bool {
-        self.last_with_key(key).is_some()
-    }
-
-    /// Finds the session of an event. Returns its index and the session.
-    fn find(&self, key: u128, time: Micros) -> Option<(u32, FoundSession)> {
-        if time < self.first || self.last < time {
-            return None;
-        }
-        let mut index = self.last_with_key(key)?;
+    /// Finds the session of an event.
+    fn find(&self, key: u128, time: Micros) -> Found {
+        let Some(mut index) = self.last_with_key(key) else { return Found::NoSession };
         loop {
-            match self.check(index, key, time) {
-                Some(found) => return Some((index, found)),
-                None => index = *self.previous.get(index as usize)?,
+            if let Some(found) = self.check(index, key, time) {
+                return Found::Session(index, found);
+            }
+            match self.previous.get(index as usize) {
+                Some(previous) if *previous != NONE => index = *previous,
+                _ => return Found::OtherTimes,
             }
         }
     }
@@ -256,8 +269,9 @@ pub(crate) struct SessionFinder<'a> {
     /// The session that was found last, and the tokens of its key. Neighbouring events mostly
     /// belong to the same session.
     last: Option<((u128, u128), FoundSession)>,
-    /// The tokens of the last key without a session. With a filter, most keys have no session.
-    absent: Option<(u128, u128)>,
+    /// The tokens of the last key without a session, and the time from which it has none. With a
+    /// filter, most keys have no session.
+    absent: Option<((u128, u128), Micros)>,
 }
 
 impl<'a> SessionFinder<'a> {
@@ -273,6 +287,37 @@ impl<'a> SessionFinder<'a> {
         Ok(SessionFinder { keys, times, chatbots, days, last: None, absent: None })
     }
 
+    /// Returns all runs of rows that belong to a session of the index, in the order of the rows.
+    pub fn runs(mut self) -> Vec<SessionRun> {
+        let height = self.times.len();
+        let mut runs = Vec::new();
+        let mut row = 0;
+        while row < height {
+            let Some((session, _)) = self.found_session(row) else {
+                row += 1;
+                continue;
+            };
+            let start = row;
+            row += 1;
+            match self.keys.tokens(start) {
+                Some(tokens) => {
+                    let is_in = |time: Micros| session.start <= time && time <= session.end;
+                    while self.keys.tokens(row) == Some(tokens) && self.times.get(row).is_some_and(is_in) {
+                        row += 1;
+                    }
+                }
+                None => {
+                    let is_same = |found: (FoundSession, Micros)| found.0.number == session.number;
+                    while row < height && self.found_session(row).is_some_and(is_same) {
+                        row += 1;
+                    }
+                }
+            }
+            runs.push(SessionRun { session, rows: start..row });
+        }
+        runs
+    }
+
     /// Returns the number of an event's session and the event's time; `None` if the event belongs
     /// to no session of the index.
     pub fn session(&mut self, row: usize) -> Option<(u32, Micros)> {
@@ -281,7 +326,7 @@ impl<'a> SessionFinder<'a> {
 
     /// Returns an event's session and the event's time; `None` if the event belongs to no session
     /// of the index.
-    pub fn found_session(&mut self, row: usize) -> Option<(FoundSession, Micros)> {
+    fn found_session(&mut self, row: usize) -> Option<(FoundSession, Micros)> {
         let time = self.times.get(row)?;
         let tokens = self.keys.tokens(row);
         if let Some((last, found)) = self.last
@@ -291,31 +336,39 @@ impl<'a> SessionFinder<'a> {
         {
             return Some((found, time));
         }
-        if (tokens.is_some() && tokens == self.absent) || !self.chatbots.contains(row) {
+        let is_absent = |(absent, since): (_, Micros)| tokens == Some(absent) && since <= time;
+        if self.absent.is_some_and(is_absent) || !self.chatbots.contains(row) {
             return None;
         }
         let key = self.keys.hash(row)?;
-        let Some(found) = self.find(key, time) else {
-            if self.days.iter().all(|(day, _)| !day.has_key(key)) {
-                self.absent = tokens;
-            }
-            return None;
-        };
+        let found = self.find(key, time, tokens)?;
         self.last = tokens.map(|tokens| (tokens, found));
         Some((found, time))
     }
 
-    fn find(&mut self, key: u128, time: Micros) -> Option<FoundSession> {
+    /// Finds the session of an event by its key. Takes a note of keys without a session.
+    fn find(&mut self, key: u128, time: Micros, tokens: Option<(u128, u128)>) -> Option<FoundSession> {
         for (day, next) in &mut self.days {
             if let Some(found) = day.check(*next, key, time) {
                 *next += 1;
                 return Some(found);
             }
         }
-        self.days.iter_mut().find_map(|(day, next)| {
-            let (index, found) = day.find(key, time)?;
-            *next = index.saturating_add(1);
-            Some(found)
-        })
+        let mut is_absent = true;
+        // Sessions that ended earlier do not contain later events either.
+        for (day, next) in self.days.iter_mut().filter(|(day, _)| time <= day.last) {
+            match day.find(key, time) {
+                Found::Session(index, found) => {
+                    *next = index.saturating_add(1);
+                    return Some(found);
+                }
+                Found::OtherTimes => is_absent = false,
+                Found::NoSession => {}
+            }
+        }
+        if is_absent {
+            self.absent = tokens.map(|tokens| (tokens, time));
+        }
+        None
     }
 }

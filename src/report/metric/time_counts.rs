@@ -68,8 +68,17 @@ impl TimeCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::metric::percentile::nearest_ranks;
     use proptest::prelude::*;
+
+    #[test]
+    fn percentile_is_the_time_of_the_nearest_rank() {
+        // The worked example of the definition: 15, 20, 35, 40, 50.
+        let mut times = TimeCounts::default();
+        [40, 15, 50, 35, 20].into_iter().for_each(|millis| times.add(millis * 1_000));
+        let millis = [15, 20, 20, 35, 50].map(|millis| Some(Millis(millis)));
+        assert_eq!(times.percentiles([5, 30, 40, 50, 100]), millis);
+        assert_eq!(TimeCounts::default().percentiles([50]), [None]);
+    }
 
     proptest! {
         #[test]
@@ -83,7 +92,12 @@ mod tests {
             let counts = count(halves.0).merge(count(halves.1));
             let mut sorted: Vec<i64> = times.iter().map(|time| *time.max(&0)).collect();
             let sum: i64 = sorted.iter().sum();
-            let expected = nearest_ranks(&mut sorted, [50, 75, 90, 100]);
+            sorted.sort_unstable();
+            // The smallest time such that at least `percent` % of all times are not larger.
+            let expected = [50, 75, 90, 100].map(|percent| {
+                let is_rank = |rank: &usize| (rank + 1) * 100 >= sorted.len() * percent;
+                (0..sorted.len()).find(is_rank).map(|rank| sorted[rank])
+            });
             prop_assert_eq!(counts.percentiles([50, 75, 90, 100]), expected.map(|time| time.map(Millis::from_micros)));
             prop_assert_eq!(counts.count(), times.len() as u64);
             prop_assert_eq!(counts.mean(), Millis::mean(sum as u128, times.len() as u64));

@@ -19,6 +19,7 @@ use super::query::{Query, pruned};
 use super::sequence::event_pattern::EventPattern;
 use super::sequence::{
     Folded, SequenceEvent, SequenceFold, SessionGroups, fold_groups, fold_sessions, on_pruned_events,
+    results_differ,
 };
 use crate::error::Result;
 use tags::PathTags;
@@ -233,6 +234,12 @@ impl PathFold {
     fn new(options: &PathsOptions) -> PathFold {
         PathFold { steps: options.steps.clamp(1, MAX_STEPS), ends: options.end.is_some() }
     }
+
+    /// Returns the path of a sequence; `None` without an anchor.
+    fn path(&self, events: &[SequenceEvent]) -> Option<Vec<u32>> {
+        let tags = events.iter().map(|event| event.tag);
+        if self.ends { walk::to_anchor(tags, self.steps) } else { walk::from_anchor(tags, self.steps) }
+    }
 }
 
 impl<S> SequenceFold<S> for PathFold {
@@ -243,12 +250,13 @@ impl<S> SequenceFold<S> for PathFold {
     }
 
     fn add(&self, counts: &mut Self::Sum, _: &S, events: &[SequenceEvent]) {
-        let tags = events.iter().map(|event| event.tag);
-        let path =
-            if self.ends { walk::to_anchor(tags, self.steps) } else { walk::from_anchor(tags, self.steps) };
-        if let Some(path) = path {
+        if let Some(path) = self.path(events) {
             *counts.entry(path).or_default() += 1;
         }
+    }
+
+    fn depends_on_ties(&self, events: &[SequenceEvent]) -> bool {
+        results_differ(events, |events| self.path(events))
     }
 
     fn merge(&self, counts: Self::Sum, other: Self::Sum) -> Self::Sum {

@@ -163,10 +163,10 @@ impl CellFinder<'_> {
     }
 }
 
-/// Values of sessions together with their cells. Without cells, all sessions have the number 0.
+/// Values of sessions together with their cells.
 pub(crate) struct InCells<'a, S> {
     pub values: &'a dyn SessionValues<Value = S>,
-    pub cells: Option<&'a GridCells>,
+    pub cells: &'a GridCells,
     /// The time zone of the days.
     pub zone: Zone,
 }
@@ -176,16 +176,13 @@ impl<S: Send + 'static> SessionValues for InCells<'_, S> {
 
     fn columns(&self) -> Vec<&'static str> {
         let mut columns = self.values.columns();
-        columns.extend(self.cells.iter().flat_map(|_| COLUMNS));
+        columns.extend(COLUMNS);
         columns
     }
 
     fn bind<'f>(&self, number: usize, frame: &'f Frame) -> Result<BoundValues<'f, (S, u32)>> {
         let mut value = self.values.bind(number, frame)?;
-        let Some(cells) = self.cells else {
-            return Ok(Box::new(move |row| Some((value(row)?, 0))));
-        };
-        let mut finder = cells.finder(frame, self.zone)?;
+        let mut finder = self.cells.finder(frame, self.zone)?;
         let of_row: Vec<Option<usize>> = (0..frame.height()).map(|row| finder.cell(row)).collect();
         Ok(Box::new(move |row| Some((value(row)?, u32::try_from(of_row.get(row).copied()??).ok()?))))
     }

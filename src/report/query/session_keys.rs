@@ -65,6 +65,7 @@ impl<'a> SessionKeys<'a> {
 
     /// Returns the tokens of a row's chatbot and session id, which are equal only for equal keys;
     /// `None` without a session id.
+    #[inline]
     pub fn tokens(&self, row: usize) -> Option<(u128, u128)> {
         Some((self.hasher.chatbots.token(row)?, self.session_ids.token(row)?))
     }

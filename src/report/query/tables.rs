@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::cells::GridTables;
+use super::selection::filter::Unclassified;
 use super::shared_results::SharedResults;
 use crate::error::{Error, Result};
 use crate::store::columns::Table;
@@ -207,6 +208,11 @@ pub trait Tables: Sync {
     /// selection.
     fn is_filtered(&self) -> bool {
         false
+    }
+
+    /// Returns the filter that selects the sessions, if it has not been evaluated yet.
+    fn unclassified(&self) -> Option<Unclassified<'_>> {
+        None
     }
 
     /// Returns the facts about the snapshot.

@@ -15,6 +15,7 @@ use crate::report::funnel::{FunnelUnit, funnel_by_group};
 use crate::report::goals::goals_by_group;
 use crate::report::metric::by_group::MAX_GROUPS;
 use crate::report::paths::paths_by_group;
+use crate::report::performance::performance_by_group;
 use crate::report::query::Query;
 use crate::report::query::selection::ClassifiedSessions;
 use crate::report::query::selection::breakdown::{Breakdown, ValueGroup, count_sessions};
@@ -51,7 +52,8 @@ pub(in crate::report) fn break_down(
     };
     let (groups, sessions) = breakdown.groups(sessions, counts, request.by_limit);
     let request_of_group = ReportRequest { by: Vec::new(), ..request.clone() };
-    let (mut answer, answers) = match answers_together(&sessions, groups.len(), &request_of_group, kind)? {
+    let together = (groups.len(), breakdown.needs_events());
+    let (mut answer, answers) = match answers_together(&sessions, together, &request_of_group, kind)? {
         Some((all, answers)) => (all, answers),
         None => {
             let all = run_kind(&cached, &request_of_group, kind)?;
@@ -78,10 +80,11 @@ pub(in crate::report) fn break_down(
 type Answers = Vec<Arc<dyn Answer>>;
 
 /// Computes a summary or a report on sequences of events for all sessions, and for each group, from
-/// one read; `None` for other reports, and for many groups.
+/// one read; `None` for other reports, and for many groups. `overlap` is set if a session can be in
+/// several groups.
 fn answers_together(
     sessions: &ClassifiedSessions<'_>,
-    groups: usize,
+    (groups, overlap): (usize, bool),
     request: &ReportRequest,
     kind: ReportKind,
 ) -> Result<Option<(Box<dyn Answer>, Answers)>> {
@@ -94,13 +97,14 @@ fn answers_together(
     if kind == ReportKind::Summary && groups < MAX_GROUPS {
         return Ok(split(summaries_of_groups(sessions, query, groups)?));
     }
-    let Some(groups) = SessionGroups::new(sessions, groups) else { return Ok(None) };
+    let Some(groups) = SessionGroups::new(sessions, groups, overlap) else { return Ok(None) };
     let limit = request.list_limit(kind);
     Ok(match kind {
         ReportKind::Funnel if options.funnel.unit == FunnelUnit::Session => {
             split(funnel_by_group(groups, query, &options.funnel)?)
         }
         ReportKind::Goals => split(goals_by_group(groups, query, &options.definitions.goals)?),
+        ReportKind::Performance => split(performance_by_group(groups, query, limit)?),
         ReportKind::Paths => split(paths_by_group(groups, query, &options.paths, limit)?),
         ReportKind::Conversations => {
             split(conversations_by_group(groups, query, &options.definitions.conversations)?)

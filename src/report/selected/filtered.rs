@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::report::dispatch::{ReportKind, ReportRequest};
+use crate::report::funnel::FunnelUnit;
 use crate::report::query::filter::{Subject, find_names};
 use crate::report::query::selection::ClassifiedSessions;
 use crate::report::query::selection::filter::{SELECTED, SessionFilter};
@@ -36,8 +37,9 @@ pub(in crate::report) fn with_selected_sessions<T>(
     let filter = SessionFilter::new(&request.conditions, tables.zone());
     let sessions = ClassifiedSessions::new(tables, &filter);
     // Reads of the events are expensive, so concurrent reads of the report must not repeat them.
-    // Otherwise, the first read of the report classifies the sessions.
-    let prepared = if filter.needs_events() { read_days(request) } else { Vec::new() };
+    // Otherwise, the report evaluates the conditions, or its first read classifies the sessions.
+    let is_prepared = filter.needs_events() && !(filter.has_few_conditions() && evaluates_filter(request));
+    let prepared = if is_prepared { read_days(request) } else { Vec::new() };
     prepared.into_iter().try_for_each(|days| sessions.prepare(Some(days)))?;
     let result = run(&sessions.class(SELECTED))?;
     Ok((result, note_on_selection(tables, request)))
@@ -47,6 +49,19 @@ pub(in crate::report) fn with_selected_sessions<T>(
 pub(in crate::report) fn note_on_selection(tables: &dyn Tables, request: &ReportRequest) -> Option<String> {
     let filter = SessionFilter::new(&request.conditions, tables.zone());
     if filter.needs_events() { on_pruned_events(tables, request) } else { None }
+}
+
+/// Returns whether a report evaluates the conditions of its filter while it reads the events of all
+/// sessions, and does not read the selected sessions again.
+fn evaluates_filter(request: &ReportRequest) -> bool {
+    let sequences = &request.sequences;
+    let is_one_read = match request.kind {
+        ReportKind::Funnel => sequences.funnel.unit == FunnelUnit::Session,
+        ReportKind::Conversations => !sequences.lists_conversations,
+        ReportKind::Goals | ReportKind::Paths | ReportKind::Performance => true,
+        _ => false,
+    };
+    is_one_read && request.by.is_empty() && !request.by_chatbot
 }
 
 /// Returns the ranges of days in which a request reads all sessions.

@@ -5,18 +5,17 @@
 
 use rayon::prelude::*;
 
+use super::candidates::{Candidate, Candidates};
 use super::chunks::{MAX_EVENTS, chunks};
-use super::sessions::{Since, fold_window};
-use super::{EventTags, Folded, SequenceEvent, SequenceFold, retained_since};
+use super::window_read::WindowRead;
+use super::{EventTags, Folded, SequenceEvent, SequenceFold, Tag};
 use crate::error::Result;
 use crate::report::metric::session_index::SessionIndex;
 use crate::report::query::Query;
 use crate::report::query::selection::{ClassifiedSessions, MASK_CLASSES, RowMasks};
 use crate::report::query::session_keys::{BoundValues, SessionValues};
-use crate::report::query::tables::{Tables, map_frames};
-use crate::store::columns::Table;
+use crate::report::query::tables::Tables;
 use crate::store::frame::Frame;
-use crate::time::Micros;
 
 /// The sessions of a breakdown. Their classes are the numbers of the groups.
 #[derive(Clone, Copy)]
@@ -24,12 +23,19 @@ pub(crate) struct SessionGroups<'a> {
     sessions: &'a ClassifiedSessions<'a>,
     /// The number of groups.
     count: usize,
+    /// Whether a session can be in several groups.
+    overlap: bool,
 }
 
 impl<'a> SessionGroups<'a> {
-    /// Returns the groups; `None` if there are too many.
-    pub fn new(sessions: &'a ClassifiedSessions<'a>, count: usize) -> Option<SessionGroups<'a>> {
-        (count < MASK_CLASSES).then_some(SessionGroups { sessions, count })
+    /// Returns the groups; `None` if there are too many. `overlap` is set if a session can be in
+    /// several of them.
+    pub fn new(
+        sessions: &'a ClassifiedSessions<'a>,
+        count: usize,
+        overlap: bool,
+    ) -> Option<SessionGroups<'a>> {
+        (count < MASK_CLASSES).then_some(SessionGroups { sessions, count, overlap })
     }
 
     /// Returns the number of sums: one for each group, and one for all sessions.
@@ -39,7 +45,8 @@ impl<'a> SessionGroups<'a> {
 
     /// Returns the tables that contain the sessions of all groups.
     pub fn all(&self) -> &'a dyn Tables {
-        self.sessions.tables()
+        // Each column is read once, and must not stay in the memory of a cache.
+        self.sessions.source()
     }
 
     /// Calls `report` with each of the sums, and the tables of its sessions: the groups in order,
@@ -59,36 +66,39 @@ impl<'a> SessionGroups<'a> {
 
 /// Computes the sums over the sequences of the sessions of each group, and of all sessions at the
 /// end. `folds` has a fold for each of these sums.
-pub(crate) fn fold_groups<S: Send + Sync + 'static, F: SequenceFold<S>>(
+pub(crate) fn fold_groups<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T>>(
     groups: SessionGroups<'_>,
     query: &Query,
     values: &dyn SessionValues<Value = S>,
-    tags: &dyn EventTags,
+    tags: &dyn EventTags<T>,
     folds: &[F],
-) -> Result<Vec<Folded<F::Sum>>> {
+) -> Result<Vec<Folded<F::Sum>>>
+where
+    F::Sum: Clone,
+{
     let tables = groups.all();
-    let values = Since { values, start: retained_since(tables).unwrap_or(Micros::MIN) };
-    let all = Folds { folds, all: 1 << groups.count };
+    let candidates = Candidates::new(tables, query, values, tags);
+    let all = Folds { folds, all: 1 << groups.count, overlap: groups.overlap };
     let empty = |sum| Folded { sum, sessions: 0, visitors: 0, bots: 0 };
     let mut folded: Vec<Folded<F::Sum>> = folds.iter().map(|fold| empty(fold.empty())).collect();
     for window in chunks(tables, query.window, MAX_EVENTS) {
-        let query = Query { window, ..query.clone() };
+        let query = Query { window, include_bots: true, ..query.clone() };
         let masks = groups.sessions.masks(window.range())?;
-        for bits in bot_masks(tables, &query, &masks)? {
-            folded
-                .iter_mut()
-                .enumerate()
-                .for_each(|(number, sum)| sum.bots += (bits | all.all) >> number & 1);
-        }
-        let values = Masked { values: &values, masks: &masks };
+        let values = Masked { values: &candidates, masks: &masks };
         let (index, values) = SessionIndex::read_with(tables, &query, &values)?;
-        values.par_iter().for_each(|(value, mask)| all.each(*mask, |_, fold| fold.visit(value)));
-        for (_, mask) in &values {
+        values.par_iter().for_each(|(candidate, mask)| {
+            candidate.value.iter().for_each(|value| all.each(*mask, |_, fold| fold.visit(value)));
+        });
+        for (candidate, mask) in &values {
             all.each(*mask, |number, _| {
-                folded.get_mut(number).into_iter().for_each(|sum| sum.sessions += 1);
+                folded.get_mut(number).into_iter().for_each(|sum| {
+                    sum.sessions += u64::from(candidate.value.is_some());
+                    sum.bots += u64::from(candidate.is_bot);
+                });
             });
         }
-        let Some(sums) = fold_window(tables, &query, &index, &values, tags, &all)? else { continue };
+        let read = WindowRead { tables, query: &query, index: &index, tags, conditions: None };
+        let Some(sums) = read.fold(&all, &|number| values.get(number as usize))? else { continue };
         folded = folded
             .into_iter()
             .zip(sums)
@@ -96,18 +106,15 @@ pub(crate) fn fold_groups<S: Send + Sync + 'static, F: SequenceFold<S>>(
             .map(|((total, sum), fold)| Folded { sum: fold.merge(total.sum, sum), ..total })
             .collect();
     }
+    if let (false, Some((total, of_groups)), Some(fold)) =
+        (groups.overlap, folded.split_last_mut(), folds.last())
+    {
+        for group in of_groups {
+            let sum = std::mem::replace(&mut total.sum, fold.empty());
+            total.sum = fold.merge(sum, group.sum.clone());
+        }
+    }
     Ok(folded)
-}
-
-/// Returns the groups of each bot session that a query selects, whether bots are included or not.
-fn bot_masks(tables: &dyn Tables, query: &Query, masks: &[RowMasks]) -> Result<Vec<u64>> {
-    let days = Some(query.window.range());
-    let files = map_frames(tables, Table::Sessions, days, &query.columns(&[]), |number, frame| {
-        let (is_bot, mut chatbots) = (frame.bools("is_bot")?, query.chatbot_filter(frame)?);
-        let rows = (0..frame.height()).filter(|row| is_bot.is_true(*row) && chatbots.contains(*row));
-        Ok(rows.map(|row| mask(masks.get(number), row)).collect::<Vec<u64>>())
-    })?;
-    Ok(files.into_iter().flatten().collect())
 }
 
 fn mask(of_frame: Option<&RowMasks>, row: usize) -> u64 {
@@ -118,6 +125,9 @@ fn mask(of_frame: Option<&RowMasks>, row: usize) -> u64 {
 struct Folds<'a, F> {
     folds: &'a [F],
     all: u64,
+    /// Whether a session can be in several groups. If not, the sum of all sessions is the sum of
+    /// the groups.
+    overlap: bool,
 }
 
 impl<F> Folds<'_, F> {
@@ -132,17 +142,30 @@ impl<F> Folds<'_, F> {
     }
 }
 
-impl<S, F: SequenceFold<S>> SequenceFold<(S, u64)> for Folds<'_, F> {
+impl<S, T, F: SequenceFold<S, T>> SequenceFold<(Candidate<S>, u64), T> for Folds<'_, F> {
     type Sum = Vec<F::Sum>;
 
     fn empty(&self) -> Vec<F::Sum> {
         self.folds.iter().map(SequenceFold::empty).collect()
     }
 
-    fn add(&self, sums: &mut Vec<F::Sum>, (value, mask): &(S, u64), events: &[SequenceEvent]) {
-        self.each(*mask, |number, fold| {
-            sums.get_mut(number).into_iter().for_each(|sum| fold.add(sum, value, events));
+    fn add(
+        &self,
+        sums: &mut Vec<F::Sum>,
+        (candidate, mask): &(Candidate<S>, u64),
+        events: &[SequenceEvent<T>],
+    ) {
+        let Some(value) = &candidate.value else { return };
+        let is_in_one = !self.overlap && mask & !self.all != 0;
+        self.each(*mask, |number, fold| match sums.get_mut(number) {
+            Some(_) if is_in_one && 1 << number == self.all => fold.collect(value, events),
+            Some(sum) => fold.add(sum, value, events),
+            None => {}
         });
+    }
+
+    fn depends_on_ties(&self, events: &[SequenceEvent<T>]) -> bool {
+        self.folds.iter().any(|fold| fold.depends_on_ties(events))
     }
 
     fn merge(&self, sums: Vec<F::Sum>, other: Vec<F::Sum>) -> Vec<F::Sum> {

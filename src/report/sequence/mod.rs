@@ -5,45 +5,52 @@
 //!
 //! - [`fold_sessions`] and [`fold_visitors`] read the events that [`EventTags`] selects, sort them
 //!   and add each sequence to a sum ([`SequenceFold`]), in parallel;
+//! - [`filtered`] does the same for a filter, whose conditions it evaluates in the same read;
 //! - [`fold_groups`] computes a sum for each group of a breakdown, from one read of the events;
 //! - [`by_cell`] does the same for each cell of a grid;
-//! - [`single_file`] adds the sequences of a file to the sum while it is in memory;
-//! - [`groups`] sorts the events of several files into sequences, and [`chunks`] splits a window
-//!   into parts, so that memory does not grow with its length;
+//! - [`candidates`] are the sessions of a window that a report may count;
+//! - [`window_read`] reads the events of a window, [`single_file`] adds the sequences of a file to
+//!   the sum while it is in memory;
+//! - [`groups`] sorts the events of several files into sequences, [`ties`] orders events of the
+//!   same instant, and [`chunks`] splits a window into parts, so that memory does not grow with its
+//!   length;
 //! - [`event_pattern`] selects events by name and conditions, [`definitions`] reads the patterns
 //!   that `wa.toml` names.
 
 mod by_cell;
 mod by_group;
+mod candidates;
 pub(crate) mod chunks;
 pub(crate) mod definitions;
 pub(crate) mod event_pattern;
+mod filtered;
 mod groups;
 mod sessions;
 mod single_file;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod visitors;
+mod window_read;
 
 pub(crate) use by_group::{SessionGroups, fold_groups};
 pub(crate) use sessions::fold_sessions;
+pub(crate) use ties::results_differ;
 pub(crate) use visitors::{STARTS, fold_visitors};
 
 use crate::error::Result;
-use crate::report::metric::session_index::{SessionFinder, SessionIndex};
 use crate::report::query::Query;
-use crate::report::query::tables::{Tables, map_frames};
-use crate::store::columns::Table;
+use crate::report::query::tables::Tables;
 use crate::store::frame::Frame;
-use crate::time::{Day, Micros};
+use crate::time::{Day, Micros, Zone};
 
 /// An event of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SequenceEvent {
+pub(crate) struct SequenceEvent<T = u32> {
     /// The time.
     pub time: Micros,
     /// The tag, which the report defines.
-    pub tag: u32,
+    pub tag: T,
     /// The number of the sequence.
     group: u32,
     /// The number of the frame in its read, and the row.
@@ -51,20 +58,25 @@ pub(crate) struct SequenceEvent {
 }
 
 #[cfg(test)]
-impl SequenceEvent {
+impl<T> SequenceEvent<T> {
     /// Returns an event for tests of an algorithm.
-    pub fn new(time: Micros, tag: u32) -> SequenceEvent {
+    pub fn new(time: Micros, tag: T) -> SequenceEvent<T> {
         SequenceEvent { time, tag, group: 0, position: (0, 0) }
     }
 }
 
+/// A tag of an event. Most reports use a number.
+pub(crate) trait Tag: Copy + Ord + Default + Send + Sync + 'static {}
+
+impl<T: Copy + Ord + Default + Send + Sync + 'static> Tag for T {}
+
 /// Selects the events of a report and tags them.
-pub(crate) trait EventTags: Sync {
+pub(crate) trait EventTags<T = u32>: Sync {
     /// Returns the columns that tags are computed from.
     fn columns(&self) -> Vec<&'static str>;
 
     /// Returns a function from the rows of a frame to tags. Events without a tag are left out.
-    fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f>>;
+    fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f, T>>;
 
     /// Returns the name of the report if the tags do not depend on the query. The answers of a grid
     /// then share the sums of [cells](crate::report::query::cells). A report whose fold uses
@@ -77,10 +89,15 @@ pub(crate) trait EventTags: Sync {
     fn tie_order(&self) -> TieOrder {
         TieOrder::EventId
     }
+
+    /// Returns whether sessions whose first events may be pruned are left out.
+    fn needs_first_events(&self) -> bool {
+        true
+    }
 }
 
 /// A function from the rows of a frame to tags.
-pub(crate) type BoundTags<'f> = Box<dyn FnMut(usize) -> Option<u32> + 'f>;
+pub(crate) type BoundTags<'f, T = u32> = Box<dyn FnMut(usize) -> Option<T> + 'f>;
 
 /// The order of events of the same instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +108,9 @@ pub(crate) enum TieOrder {
     Tag,
 }
 
-/// Computes a sum over sequences. `S` is the value of a session or visitor.
-pub(crate) trait SequenceFold<S>: Sync {
+/// Computes a sum over sequences. `S` is the value of a session or visitor, `T` is the tag of an
+/// event.
+pub(crate) trait SequenceFold<S, T = u32>: Sync {
     /// The type of the sum.
     type Sum: Send;
 
@@ -105,7 +123,20 @@ pub(crate) trait SequenceFold<S>: Sync {
     fn empty(&self) -> Self::Sum;
 
     /// Adds the sequence of a session or visitor, which has at least one event, to the sum.
-    fn add(&self, sum: &mut Self::Sum, value: &S, events: &[SequenceEvent]);
+    fn add(&self, sum: &mut Self::Sum, value: &S, events: &[SequenceEvent<T>]);
+
+    /// Receives a sequence that another fold adds to a sum, which is merged into the sum of this
+    /// fold. A fold that collects more than its sum collects it here.
+    fn collect(&self, value: &S, events: &[SequenceEvent<T>]) {
+        let _ = (value, events);
+    }
+
+    /// Returns whether a sequence may add something else if events of the same instant are in
+    /// another order. If not, their ids are not read.
+    fn depends_on_ties(&self, events: &[SequenceEvent<T>]) -> bool {
+        let _ = events;
+        true
+    }
 
     /// Merges two sums, in any order.
     fn merge(&self, sum: Self::Sum, other: Self::Sum) -> Self::Sum;
@@ -124,12 +155,13 @@ pub(crate) struct Folded<T> {
     pub bots: u64,
 }
 
-/// Returns the first instant from which all events are retained; `None` if none are pruned.
+/// Returns the first instant from which all events are retained.
 ///
 /// Sessions that started before it are left out, because figures without their first events would
 /// be wrong.
-pub(crate) fn retained_since(tables: &dyn Tables) -> Option<Micros> {
-    tables.events_pruned_through().map(|day| crate::time::Zone::UTC.start_of(day.plus(1)))
+fn retained_since(tables: &dyn Tables) -> Micros {
+    let pruned = tables.events_pruned_through();
+    pruned.map_or(Micros::MIN, |day| Zone::UTC.start_of(day.plus(1)))
 }
 
 /// Returns the note on sessions of a window that are left out because their events are pruned.
@@ -139,41 +171,4 @@ pub(crate) fn on_pruned_events(tables: &dyn Tables, query: &Query) -> Option<Str
     Some(format!(
         "events up to {pruned} are pruned, so this report covers only sessions that started later (UTC)"
     ))
-}
-
-/// Returns the columns of events for their tags and their sessions.
-fn columns(tags: &dyn EventTags, index: &SessionIndex) -> Vec<&'static str> {
-    let mut columns = tags.columns();
-    for name in index.columns(&[]) {
-        if !columns.contains(&name) {
-            columns.push(name);
-        }
-    }
-    columns
-}
-
-/// Reads the tagged events of the given UTC dates, file by file. `group` maps the number of a
-/// session to the number of its sequence and bits to add to the tag; sessions for which it returns
-/// `None` are left out.
-fn read_events(
-    tables: &dyn Tables,
-    query: &Query,
-    index: &SessionIndex,
-    tags: &dyn EventTags,
-    dates: (Day, Day),
-    group: &(dyn Fn(u32) -> Option<(u32, u32)> + Sync),
-) -> Result<Vec<Vec<SequenceEvent>>> {
-    map_frames(tables, Table::Events, Some(dates), &columns(tags, index), |number, frame| {
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let mut tag = tags.bind(frame)?;
-        let mut finder = SessionFinder::new(frame, query, index)?;
-        let mut events = Vec::with_capacity(frame.height());
-        for row in 0..frame.height() {
-            let Some(tag) = tag(row) else { continue };
-            let Some((session, time)) = finder.session(row) else { continue };
-            let Some((group, bits)) = group(session) else { continue };
-            events.push(SequenceEvent { time, tag: tag | bits, group, position: (number, row as u32) });
-        }
-        Ok(events)
-    })
 }

@@ -1,85 +1,201 @@
 //! Folds the sequences whose events are all in one file.
 //!
-//! Most sessions begin and end on the same UTC date, whose events are mostly in one file. Their
-//! sequences are added to the sum while the file is in memory. The events of the other sessions are
-//! collected.
+//! Most sessions begin and end on the same UTC date, whose events are mostly in one file, in which
+//! the events of a session are adjacent. Their sequences are added to the sum while the file is in
+//! memory. The events of the other sessions are collected.
 
 use std::sync::{Mutex, PoisonError};
 
-use super::groups::is_tie;
-use super::{EventTags, SequenceEvent, SequenceFold, TieOrder, columns};
+use super::ties::{EventIds, has_tie, is_tie};
+use super::window_read::{WindowRead, utc_date};
+use super::{SequenceEvent, SequenceFold, Tag, TieOrder};
 use crate::error::Result;
-use crate::report::metric::session_index::{FoundSession, SessionFinder, SessionIndex};
-use crate::report::query::Query;
+use crate::report::metric::session_index::{FoundSession, SessionFinder, SessionRun};
 use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::{Day, Micros, Zone};
 
-/// The sum over the sequences in single files, and the events of the other sequences by file.
-pub(super) struct SingleFiles<T> {
-    pub sum: T,
-    pub others: Vec<Vec<SequenceEvent>>,
+/// The sum over the sequences in single files, and the events of the other sequences.
+pub(super) struct SingleFiles<S, T> {
+    pub sum: S,
+    /// The UTC date of each file; `None` for a file without rows.
+    pub dates: Vec<Option<Day>>,
+    /// The events of the other sequences in each file.
+    pub others: Vec<Vec<SequenceEvent<T>>>,
 }
 
 /// Reads the events of the given UTC dates, and adds the sequences whose events are in one file to
-/// the sum. Sequences with ties that event ids decide are not added.
-pub(super) fn fold_single_files<S: Send + Sync, F: SequenceFold<S>>(
-    tables: &dyn Tables,
-    query: &Query,
-    (index, values): (&SessionIndex, &[S]),
-    tags: &dyn EventTags,
+/// the sum. `value` returns the value of a session once all its events are read; `None` for a
+/// session that is not counted.
+pub(super) fn fold_single_files<'v, S: Sync + 'v, T: Tag, F: SequenceFold<S, T>>(
+    read: &WindowRead<'_, T>,
     dates: (Day, Day),
     fold: &F,
-) -> Result<SingleFiles<F::Sum>> {
+    value: &(impl Fn(u32) -> Option<&'v S> + Sync),
+) -> Result<SingleFiles<F::Sum, T>> {
     // Each thread takes one of these sums for a file, and adds to it.
     let sums: Mutex<Vec<F::Sum>> = Mutex::default();
     let free_sums = || sums.lock().unwrap_or_else(PoisonError::into_inner);
-    let others = map_frames(tables, Table::Events, Some(dates), &columns(tags, index), |number, frame| {
+    let files = map_frames(read.tables, Table::Events, Some(dates), &read.columns(), |number, frame| {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let date = SingleFileDate::new(tables, frame)?;
-        let mut tag = tags.bind(frame)?;
-        let mut finder = SessionFinder::new(frame, query, index)?;
-        let (mut complete, mut others) = (Vec::with_capacity(frame.height()), Vec::new());
-        for row in 0..frame.height() {
-            let Some(tag) = tag(row) else { continue };
-            let Some((session, time)) = finder.found_session(row) else { continue };
-            let event = SequenceEvent { time, tag, group: session.number, position: (number, row as u32) };
-            if date.contains(&session) { complete.push(event) } else { others.push(event) }
-        }
         let free = free_sums().pop();
-        let mut sum = free.unwrap_or_else(|| fold.empty());
-        for_each_sequence(complete, |events| {
-            events.sort_by_key(|event| (event.time, event.tag));
-            let mut runs = events.chunk_by(|a, b| a.time == b.time);
-            if tags.tie_order() == TieOrder::EventId && runs.any(is_tie) {
-                others.extend_from_slice(events);
-            } else if let Some(value) = events.first().and_then(|event| values.get(event.group as usize)) {
-                fold.add(&mut sum, value, events);
-            }
-        });
-        free_sums().push(sum);
-        Ok(others)
+        let sum = free.unwrap_or_else(|| fold.empty());
+        let mut file = FileFold { fold, value, sum, order: read.tags.tie_order(), tied: Vec::new() };
+        let others = file.read(read, number, frame)?;
+        free_sums().push(file.sum);
+        Ok((utc_date(frame)?, others))
     })?;
     let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
     let sum = sums.into_iter().fold(fold.empty(), |sum, other| fold.merge(sum, other));
-    Ok(SingleFiles { sum, others })
+    let (dates, others) = files.into_iter().unzip();
+    Ok(SingleFiles { sum, dates, others })
+}
+
+/// Adds the sequences of a file to a sum.
+struct FileFold<'a, F, V, S, T> {
+    fold: &'a F,
+    value: &'a V,
+    sum: S,
+    order: TieOrder,
+    /// The sequences whose order depends on event ids, sorted by time and tag.
+    tied: Vec<Vec<SequenceEvent<T>>>,
+}
+
+impl<'v, F, V, S, T: Tag> FileFold<'_, F, V, F::Sum, T>
+where
+    S: Sync + 'v,
+    F: SequenceFold<S, T>,
+    V: Fn(u32) -> Option<&'v S> + Sync,
+{
+    /// Adds the sequences that have all their events in a frame. Returns the other events.
+    fn read(
+        &mut self,
+        read: &WindowRead<'_, T>,
+        number: u32,
+        frame: &Frame,
+    ) -> Result<Vec<SequenceEvent<T>>> {
+        let date = SingleFileDate::new(read.tables, frame)?;
+        let times = frame.ints("timestamp")?;
+        let mut tag = read.tags.bind(frame)?;
+        let mut conditions = read.conditions.map(|conditions| conditions.bind(frame)).transpose()?;
+        let runs = SessionFinder::new(frame, read.query, read.index)?.runs();
+        let scattered = ScatteredSessions::new(&runs);
+        let (mut events, mut unsorted, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for SessionRun { session, rows } in &runs {
+            let is_selected = match &mut conditions {
+                Some(conditions) => conditions.add(session.number, rows.clone()),
+                None => true,
+            };
+            let is_complete = date.contains(session);
+            let is_scattered = scattered.contains(session.number);
+            if is_complete && !is_scattered && !is_selected {
+                continue;
+            }
+            events.clear();
+            for row in rows.clone() {
+                let Some(tag) = tag(row) else { continue };
+                let (time, position) = (times.or_zero(row), (number, row as u32));
+                events.push(SequenceEvent { time, tag, group: session.number, position });
+            }
+            match (is_complete, is_scattered) {
+                (false, _) => others.extend_from_slice(&events),
+                (true, true) => unsorted.extend_from_slice(&events),
+                (true, false) => self.add(&mut events),
+            }
+        }
+        for_each_sequence(unsorted, |events| self.add(events));
+        if let Some(date) = date.date.filter(|_| !self.tied.is_empty()) {
+            self.add_tied(read.tables, date, number)?;
+        }
+        Ok(others)
+    }
+
+    /// Adds a sequence, or puts it aside if its order depends on event ids.
+    fn add(&mut self, events: &mut [SequenceEvent<T>]) {
+        let Some(value) = events.first().and_then(|event| (self.value)(event.group)) else { return };
+        let key = |event: &SequenceEvent<T>| (event.time, event.tag);
+        if !events.is_sorted_by_key(key) {
+            events.sort_unstable_by_key(key);
+        }
+        if self.order == TieOrder::EventId && has_tie(events) && self.fold.depends_on_ties(events) {
+            self.tied.push(events.to_vec());
+        } else {
+            self.fold.add(&mut self.sum, value, events);
+        }
+    }
+
+    /// Adds the sequences that were put aside.
+    fn add_tied(&mut self, tables: &dyn Tables, date: Day, number: u32) -> Result<()> {
+        let runs = self.tied.iter().flat_map(|events| events.chunk_by(|a, b| a.time == b.time));
+        let positions = runs.filter(|run| is_tie(run)).flatten().map(|event| event.position).collect();
+        let ids = EventIds::of_date(tables, date, number, positions)?;
+        for mut events in std::mem::take(&mut self.tied) {
+            ids.order(&mut events);
+            if let Some(value) = events.first().and_then(|event| (self.value)(event.group)) {
+                self.fold.add(&mut self.sum, value, &events);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The UTC date of a frame of events, if a single file has all events of the date.
-struct SingleFileDate(Option<(Micros, Micros)>);
+struct SingleFileDate {
+    date: Option<Day>,
+    start: Micros,
+    end: Micros,
+}
 
 impl SingleFileDate {
     fn new(tables: &dyn Tables, frame: &Frame) -> Result<SingleFileDate> {
-        // All rows of a file have the same date.
-        let date = frame.ints("timestamp")?.get(0).map(Day::utc);
-        let date = date.filter(|date| tables.facts().is_one_file(Table::Events, *date));
-        Ok(SingleFileDate(date.map(|date| (Zone::UTC.start_of(date), Zone::UTC.start_of(date.plus(1))))))
+        let date = utc_date(frame)?.filter(|date| tables.facts().is_one_file(Table::Events, *date));
+        let start_of = |day: Day| Zone::UTC.start_of(day);
+        let (start, end) = date.map_or((0, 0), |date| (start_of(date), start_of(date.plus(1))));
+        Ok(SingleFileDate { date, start, end })
     }
 
     /// Returns whether the file has all events of a session.
     fn contains(&self, session: &FoundSession) -> bool {
-        self.0.is_some_and(|(start, end)| start <= session.start && session.end < end)
+        self.start <= session.start && session.end < self.end
+    }
+}
+
+/// The sessions with several runs in a file, as bits. A file that was written in several steps has
+/// late events far from the others of their session.
+struct ScatteredSessions {
+    first: u32,
+    bits: Vec<u64>,
+}
+
+impl ScatteredSessions {
+    fn new(runs: &[SessionRun]) -> ScatteredSessions {
+        let numbers = || runs.iter().map(|run| run.session.number);
+        let (Some(first), Some(last)) = (numbers().min(), numbers().max()) else {
+            return ScatteredSessions { first: 0, bits: Vec::new() };
+        };
+        let words = ((last - first) / u64::BITS + 1) as usize;
+        let (mut seen, mut scattered) =
+            (vec![0u64; words], ScatteredSessions { first, bits: vec![0; words] });
+        for number in numbers() {
+            let (word, bit) = scattered.place(number);
+            if let Some((seen, again)) = seen.get_mut(word).zip(scattered.bits.get_mut(word)) {
+                *again |= *seen & bit;
+                *seen |= bit;
+            }
+        }
+        scattered
+    }
+
+    /// Returns the index of the word of a session, and its bit.
+    fn place(&self, number: u32) -> (usize, u64) {
+        let place = number.wrapping_sub(self.first);
+        ((place / u64::BITS) as usize, 1 << (place % u64::BITS))
+    }
+
+    fn contains(&self, number: u32) -> bool {
+        let (word, bit) = self.place(number);
+        self.bits.get(word).is_some_and(|word| word & bit != 0)
     }
 }
 
@@ -87,7 +203,7 @@ impl SingleFileDate {
 ///
 /// The numbers of the sequences of one date are close to each other, so the events are counted and
 /// then moved to their positions.
-fn for_each_sequence(events: Vec<SequenceEvent>, mut visit: impl FnMut(&mut [SequenceEvent])) {
+fn for_each_sequence<T: Tag>(events: Vec<SequenceEvent<T>>, mut visit: impl FnMut(&mut [SequenceEvent<T>])) {
     let groups = || events.iter().map(|event| event.group);
     let (Some(first), Some(last)) = (groups().min(), groups().max()) else { return };
     // The start of each sequence, which moves to its end while the events are placed.

@@ -2,10 +2,14 @@
 
 use super::sessions::fold_chunks;
 use super::*;
+use crate::report::query::filter::{Subject, Where};
+use crate::report::query::selection::ClassifiedSessions;
+use crate::report::query::selection::filter::{SELECTED, SessionFilter};
 use crate::report::query::session_keys::NoValues;
 use crate::report::query::tables::TableFacts;
 use crate::report::tests::fixtures::june;
 use crate::report::tests::memory_tables::{Event, MemoryTables, Session, event, session, time};
+use crate::store::columns::Table;
 use crate::time::SECOND;
 
 /// Tables with an estimate of ten rows for each day.
@@ -120,6 +124,45 @@ fn sequences_in_single_files_are_ordered_by_time_and_id() {
     }
     expected.splice(..10, vec![vec![1, 1, 2, 3]; 10]);
     assert_eq!(fold_sessions(&tables, &june(), &NoValues, &ByTag, &Collect).unwrap().sum, expected);
+}
+
+#[test]
+fn sequences_of_a_filter_are_those_with_a_matching_event() {
+    let mut tables = tables();
+    // Only the last event of a session, after midnight, can match.
+    for (number, event) in tables.events.iter_mut().filter(|event| event.name == "step 3").enumerate() {
+        event.properties = (number % 2 == 0).then(|| r#"{"x":1}"#.to_owned());
+    }
+    tables.sessions.iter_mut().take(3).for_each(|session| session.country = Some("DE"));
+    // A bot session is counted separately.
+    tables.sessions.iter_mut().skip(9).for_each(|session| session.bot = true);
+    for (conditions, sessions, bots) in [
+        (&["properties.x=1"][..], 5, 0),
+        (&["properties.x=1", "country_code=DE"], 2, 0),
+        (&["country_code=DE"], 3, 0),
+        (&["event.event_name=step 3"], 9, 1),
+        // Different events meet the two conditions.
+        (&["properties.x=1", "event.event_name=step 9"], 0, 0),
+        (&["properties.x=1", "event.event_name=other"], 5, 0),
+    ] {
+        let parse = |text: &&str| Where::parse("--where", text, Subject::Sessions).unwrap();
+        let conditions: Vec<Where> = conditions.iter().map(parse).collect();
+        let filter = SessionFilter::new(&conditions, crate::time::Zone::UTC);
+        for max_events in [0, 25, 1_000] {
+            let tables = Estimated(tables.clone());
+            let selection = ClassifiedSessions::new(&tables, &filter);
+            let selected = selection.class(SELECTED);
+            assert!(selected.unclassified().is_some());
+            let folded = fold_chunks(&selected, &june(), &NoValues, &Numbers, &Collect, max_events).unwrap();
+            assert_eq!(folded.sum, vec![vec![1, 2, 1, 3]; sessions], "{max_events} {conditions:?}");
+            assert_eq!((folded.sessions, folded.bots), (sessions as u64, bots));
+            // A classified selection has the same sequences.
+            selection.prepare(Some(june().window.range())).unwrap();
+            assert!(selected.unclassified().is_none());
+            let again = fold_chunks(&selected, &june(), &NoValues, &Numbers, &Collect, max_events).unwrap();
+            assert_eq!((again.sum, again.sessions, again.bots), (folded.sum, folded.sessions, folded.bots));
+        }
+    }
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use hashbrown::HashMap;
 
+use super::candidates::{Since, first_start};
 use super::chunks::with_data;
-use super::groups::Groups;
-use super::sessions::Since;
-use super::{EventTags, Folded, SequenceFold, read_events, retained_since};
+use super::window_read::WindowRead;
+use super::{EventTags, Folded, SequenceFold};
 use crate::error::Result;
 use crate::report::metric::session_index::SessionIndex;
 use crate::report::query::Query;
@@ -60,7 +60,7 @@ pub(super) fn fold_parts<F: SequenceFold<()>>(
     let end = query.window.instants(tables.zone()).possible.1.saturating_add(ahead);
     for part in 0..parts {
         let visitors = VisitorsOfPart { zone: tables.zone(), window: query.window, end, part, parts };
-        let values = Since { values: &visitors, start: retained_since(tables).unwrap_or(Micros::MIN) };
+        let values = Since { values: &visitors, start: first_start(tables, tags) };
         let (index, sessions) = SessionIndex::read_with(tables, &read, &values)?;
         let mut numbers: HashMap<u128, u32> = HashMap::new();
         for (visitor, _) in sessions.iter().filter(|(_, is_in_window)| *is_in_window) {
@@ -69,18 +69,22 @@ pub(super) fn fold_parts<F: SequenceFold<()>>(
             numbers.entry(*visitor).or_insert(next);
         }
         folded.visitors += numbers.len() as u64;
-        let Some(last) = index.last.filter(|_| !numbers.is_empty()) else { continue };
+        if numbers.is_empty() {
+            continue;
+        }
         let groups: Vec<Option<(u32, u32)>> = sessions
             .iter()
             .map(|(visitor, starts)| Some((*numbers.get(visitor)?, if *starts { STARTS } else { 0 })))
             .collect();
         drop(sessions);
-        let dates = (Day::utc(tables.zone().start_of(window.from)), Day::utc(last));
-        let group = |session: u32| groups.get(session as usize).copied().flatten();
-        let files = read_events(tables, &read, &index, tags, dates, &group)?;
-        let mut groups = Groups::new(files, numbers.len());
-        groups.sort(tables, dates, tags.tie_order())?;
-        folded.sum = fold.merge(folded.sum, groups.fold(fold, |_| Some(&())));
+        let group = |session: u32, tag: u32| {
+            let (group, bits) = groups.get(session as usize).copied().flatten()?;
+            Some((group, tag | bits))
+        };
+        let events = WindowRead { tables, query: &read, index: &index, tags, conditions: None };
+        let groups = events.group(numbers.len(), group, |events| fold.depends_on_ties(events))?;
+        let sum = groups.map(|groups| groups.fold(fold, |_| Some(&())));
+        folded.sum = sum.into_iter().fold(folded.sum, |sum, other| fold.merge(sum, other));
     }
     Ok(folded)
 }

@@ -137,6 +137,8 @@ pub struct MemoryTables {
     pub events_pruned: Option<Day>,
     /// The first and the last day with sessions, if they are not those of `sessions`.
     pub days: Option<(Day, Day)>,
+    /// Whether every third event is late: the late events of a date are in a second file.
+    pub has_late_events: bool,
 }
 
 impl MemoryTables {
@@ -151,6 +153,7 @@ impl MemoryTables {
             unpruned_chatbot: None,
             events_pruned: None,
             days: None,
+            has_late_events: false,
         }
     }
 
@@ -206,24 +209,32 @@ impl MemoryTables {
         let mut frames = Vec::new();
         let all: BTreeSet<Day> = self.events.iter().map(|e| Day::utc(e.time)).collect();
         for day in all.into_iter().filter(|day| days.is_none_or(|(a, b)| a <= *day && *day <= b)) {
-            let mut builder = FrameBuilder::new(Table::Events);
-            for (number, event) in self.events.iter().enumerate().filter(|(_, e)| Day::utc(e.time) == day) {
-                let id = format!("{number:08}-0000-8000-8000-000000000000");
-                builder.row(&[
-                    ("id", Cell::Text(&id)),
-                    ("chatbot_id", Cell::Text(event.chatbot)),
-                    ("session_id", text(event.session.as_deref())),
-                    ("anonymous_id", text(event.anonymous.as_deref())),
-                    ("event_name", Cell::Text(event.name)),
-                    ("event_category", text(event.category)),
-                    ("properties", event.properties.as_deref().map_or(Cell::Null, Cell::Json)),
-                    ("page_url", text(event.url)),
-                    ("timestamp", Cell::Time(event.time)),
-                    ("is_bot", Cell::Bool(false)),
-                    ("created_at", Cell::Time(event.time)),
-                ]);
+            let is_late = |number: usize| self.has_late_events && number.is_multiple_of(3);
+            let of_day = || self.events.iter().enumerate().filter(|(_, event)| Day::utc(event.time) == day);
+            for late in [false, true] {
+                let events: Vec<_> = of_day().filter(|(number, _)| is_late(*number) == late).collect();
+                if events.is_empty() {
+                    continue;
+                }
+                let mut builder = FrameBuilder::new(Table::Events);
+                for (number, event) in events {
+                    let id = format!("{number:08}-0000-8000-8000-000000000000");
+                    builder.row(&[
+                        ("id", Cell::Text(&id)),
+                        ("chatbot_id", Cell::Text(event.chatbot)),
+                        ("session_id", text(event.session.as_deref())),
+                        ("anonymous_id", text(event.anonymous.as_deref())),
+                        ("event_name", Cell::Text(event.name)),
+                        ("event_category", text(event.category)),
+                        ("properties", event.properties.as_deref().map_or(Cell::Null, Cell::Json)),
+                        ("page_url", text(event.url)),
+                        ("timestamp", Cell::Time(event.time)),
+                        ("is_bot", Cell::Bool(false)),
+                        ("created_at", Cell::Time(event.time)),
+                    ]);
+                }
+                frames.push(builder.finish().unwrap());
             }
-            frames.push(builder.finish().unwrap());
         }
         frames
     }

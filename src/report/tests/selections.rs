@@ -234,6 +234,7 @@ proptest! {
         one_chatbot: bool,
         compare: bool,
         prunes: bool,
+        has_late_events: bool,
     ) {
         let (conditions, is_kept) = CONDITIONS[condition];
         let (mut log, mut sessions) = (log.clone(), sessions(&log));
@@ -242,7 +243,9 @@ proptest! {
         // The condition on a time without an offset assumes UTC.
         let is_berlin = !conditions[0].contains("timestamp") && days % 2 == 0;
         let zone = if is_berlin { Zone::parse("Europe/Berlin").unwrap() } else { Zone::UTC };
-        let tables = |is_kept: IsKept| MemoryTables { events_pruned: pruned, ..tables(&log, &sessions, zone, is_kept) };
+        let tables = |is_kept: IsKept| {
+            MemoryTables { events_pruned: pruned, has_late_events, ..tables(&log, &sessions, zone, is_kept) }
+        };
         let (all, selected) = (tables(|_| true), tables(is_kept));
         let from = Day::parse("2026-03-28").unwrap().plus(first);
         let window = Window { from, to: from.plus(days - 1), today: Day::parse("2026-04-10").unwrap() };
@@ -333,13 +336,14 @@ proptest! {
         include_bots: bool,
         filtered: bool,
         prunes: bool,
+        has_late_events: bool,
     ) {
         let (names, values) = FIELDS[fields];
         let (mut log, mut sessions) = (log.clone(), sessions(&log));
         let pruned = prunes.then(|| Day::parse("2026-03-28").unwrap());
         pruned.into_iter().for_each(|last| prune(&mut log, &mut sessions, last));
         let tables = |is_kept: &dyn Fn(&LogSession) -> bool| {
-            MemoryTables { events_pruned: pruned, ..tables(&log, &sessions, Zone::UTC, is_kept) }
+            MemoryTables { events_pruned: pruned, has_late_events, ..tables(&log, &sessions, Zone::UTC, is_kept) }
         };
         prop_assume!(sessions.iter().all(|s| s.count("clicked") < 4));
         prop_assume!(names[0] != "plan" || log.iter().any(|event| PLANS[event.plan].is_some()));

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::event_values::{EventClassifier, EventValues};
+use super::filter::{SessionFilter, Unclassified};
 use crate::error::Result;
 use crate::report::query::session_keys::SessionKeys;
 use crate::report::query::tables::{
@@ -24,6 +25,11 @@ pub(crate) trait Classifier: Sync {
 
     /// Returns the classifiers of events whose values it needs.
     fn events(&self) -> Vec<&dyn EventClassifier>;
+
+    /// Returns the filter, if the classifier is one.
+    fn as_filter(&self) -> Option<&SessionFilter> {
+        None
+    }
 
     /// Returns the classes of the sessions of a frame. `events` has the values of the sessions'
     /// events, in the order of [`events`](Classifier::events).
@@ -158,7 +164,8 @@ impl<'a> ClassifiedSessions<'a> {
         ClassifiedSessions { source: Some(source), ..self }
     }
 
-    fn source(&self) -> &'a dyn Tables {
+    /// Returns the tables that classification reads.
+    pub fn source(&self) -> &'a dyn Tables {
         self.source.unwrap_or(self.tables)
     }
 
@@ -228,6 +235,13 @@ impl<'a> ClassifiedSessions<'a> {
     /// Returns the tables that are classified, with the sessions of all classes.
     pub fn tables(&self) -> &dyn Tables {
         self.tables
+    }
+
+    /// Returns the filter of the sessions, if no session is classified yet.
+    fn unclassified(&self) -> Option<Unclassified<'_>> {
+        let filter = self.classifier.as_filter().filter(|filter| filter.has_few_conditions())?;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.is_empty().then_some(Unclassified { tables: self.tables, filter })
     }
 
     /// Splits days into ranges that are classified one after another, so that memory is bounded.
@@ -337,7 +351,7 @@ impl<'a> ClassifiedSessions<'a> {
             let read = (Table::Sessions, Some(days));
             let visit = |number: usize, frame: &Frame| visit(offset + number, frame);
             if self.classifier.events().is_empty() && self.known(days).is_none() {
-                let of_class = Unclassified { sessions: self, class, found: Mutex::default() };
+                let of_class = NewlyClassified { sessions: self, class, found: Mutex::default() };
                 let selected = InClass { of_class: &of_class, selection, offset };
                 self.tables.read_selected(read, columns, &selected, &visit)?;
                 let mut found = of_class.found.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -448,14 +462,14 @@ fn first_day(frame: &Frame, zone: Zone) -> Result<Option<Day>> {
 
 /// Selects the sessions of a class, and collects the classes of all sessions. Classification needs
 /// no events.
-struct Unclassified<'a> {
+struct NewlyClassified<'a> {
     sessions: &'a ClassifiedSessions<'a>,
     class: u32,
     /// The classes of each frame, with its number.
     found: Mutex<Vec<(usize, ClassesOfDay)>>,
 }
 
-impl RowSelection for Unclassified<'_> {
+impl RowSelection for NewlyClassified<'_> {
     fn columns(&self) -> Vec<&'static str> {
         self.sessions.columns(false)
     }
@@ -577,6 +591,10 @@ impl Tables for ClassTables<'_> {
 
     fn is_filtered(&self) -> bool {
         true
+    }
+
+    fn unclassified(&self) -> Option<Unclassified<'_>> {
+        self.sessions.unclassified()
     }
 
     fn facts(&self) -> &dyn TableFacts {

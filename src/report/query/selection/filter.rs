@@ -5,6 +5,7 @@ use super::classes::{Classifier, FrameClasses, SessionEvents};
 use super::event_values::{EventClassifier, RowValues};
 use crate::error::Result;
 use crate::report::query::filter::{Conditions, Where};
+use crate::report::query::tables::Tables;
 use crate::store::frame::Frame;
 use crate::time::Zone;
 
@@ -12,7 +13,7 @@ use crate::time::Zone;
 pub(crate) const SELECTED: u32 = 0;
 
 /// The conditions of all `--where` options, split into conditions on sessions and on events.
-pub(crate) struct SessionFilter {
+pub struct SessionFilter {
     zone: Zone,
     on_sessions: Conditions,
     /// For each `--where` with conditions on events, the conditions that one event must satisfy.
@@ -22,7 +23,7 @@ pub(crate) struct SessionFilter {
 impl SessionFilter {
     /// Returns the filter of conditions whose fields are resolved. Times without an offset are read
     /// in `zone`.
-    pub fn new(conditions: &[Where], zone: Zone) -> SessionFilter {
+    pub(crate) fn new(conditions: &[Where], zone: Zone) -> SessionFilter {
         let on_events = conditions.iter().map(Where::on_events).filter(|on_events| !on_events.is_empty());
         SessionFilter {
             zone,
@@ -32,9 +33,45 @@ impl SessionFilter {
     }
 
     /// Returns whether a condition needs events, which may be pruned.
-    pub fn needs_events(&self) -> bool {
+    pub(crate) fn needs_events(&self) -> bool {
         !self.on_events.is_empty()
     }
+
+    /// Returns the time zone of times without an offset.
+    pub(crate) fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// Returns the conditions on sessions.
+    pub(crate) fn on_sessions(&self) -> &Conditions {
+        &self.on_sessions
+    }
+
+    /// Returns whether each row of a frame of sessions satisfies the conditions on sessions.
+    pub(crate) fn selected_rows(&self, frame: &Frame) -> Result<Vec<bool>> {
+        let mut conditions = self.on_sessions.bind(frame, self.zone)?;
+        Ok((0..frame.height()).map(|row| conditions.matches(row)).collect())
+    }
+
+    /// Returns the conditions on events of each `--where` that has some.
+    pub(crate) fn on_events(&self) -> impl Iterator<Item = &Conditions> {
+        self.on_events.iter().map(|on_events| &on_events.conditions)
+    }
+
+    /// Returns whether the conditions of each `--where` have a bit in a number of 32 bits.
+    pub(crate) fn has_few_conditions(&self) -> bool {
+        self.on_events.len() <= u32::BITS as usize
+    }
+}
+
+/// A selection whose sessions are not classified yet. A report that reads the events of all
+/// sessions can evaluate the conditions in the same read.
+#[derive(Clone, Copy)]
+pub struct Unclassified<'a> {
+    /// The tables with all sessions.
+    pub(crate) tables: &'a dyn Tables,
+    /// The conditions, which [`SessionFilter::has_few_conditions`] applies to.
+    pub(crate) filter: &'a SessionFilter,
 }
 
 impl Classifier for SessionFilter {
@@ -44,6 +81,10 @@ impl Classifier for SessionFilter {
 
     fn events(&self) -> Vec<&dyn EventClassifier> {
         self.on_events.iter().map(|conditions| conditions as &dyn EventClassifier).collect()
+    }
+
+    fn as_filter(&self) -> Option<&SessionFilter> {
+        Some(self)
     }
 
     fn classify(&self, frame: &Frame, events: &mut SessionEvents<'_>) -> Result<FrameClasses> {

@@ -3,20 +3,26 @@
 //! The report covers the events of the sessions that started in the window, including events of
 //! later days.
 
+mod tags;
+mod totals;
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 use serde::Serialize;
 
 use super::answer::rows::{Group, RowList, rows};
 use super::answer::{Report, ReportBody, ReportHead, diagnostics};
-use super::metric::event_timings::{EventTimings, SessionTimings};
-use super::metric::percentile::nearest_ranks;
+use super::metric::time_counts::TimeCounts;
 use super::metric::values::{Distinct, Millis, Percent};
+use super::query::session_keys::NoValues;
 use super::query::tables::Tables;
 use super::query::{Query, pruned};
+use super::sequence::{Folded, SessionGroups, fold_groups, fold_sessions};
 use crate::error::Result;
-use crate::time::{Day, Micros, SECOND};
-
-/// The response time above which a response is slow.
-const SLOW_RESPONSE: Micros = 3 * SECOND;
+use crate::time::Day;
+use tags::PerformanceTags;
+use totals::{Errors, PerformanceFold, Totals};
 
 rows! {
     /// The distribution of times in milliseconds. Without times, all metrics except the count are
@@ -41,13 +47,9 @@ rows! {
 }
 
 impl TimeDistribution {
-    /// Returns the distribution of times in microseconds.
-    fn from_micros(mut times: Vec<Micros>) -> TimeDistribution {
-        let sum = times.iter().map(|time| u128::from(time.max(&0).unsigned_abs())).sum();
-        let [p50, p75, p95, p99] =
-            nearest_ranks(&mut times, [50, 75, 95, 99]).map(|time| time.map(Millis::from_micros));
-        let count = times.len() as u64;
-        TimeDistribution { count, mean: Millis::mean(sum, count), p50, p75, p95, p99 }
+    fn new(times: &TimeCounts) -> TimeDistribution {
+        let [p50, p75, p95, p99] = times.percentiles([50, 75, 95, 99]);
+        TimeDistribution { count: times.count(), mean: times.mean(), p50, p75, p95, p99 }
     }
 }
 
@@ -114,62 +116,78 @@ pub(crate) fn performance(
     query: &Query,
     limit: Option<usize>,
 ) -> Result<Report<Performance>> {
-    let events = SessionTimings::read(tables, query)?;
-    let (is_empty, bots) = (events.sessions == 0, events.bots);
+    let tags = PerformanceTags::default();
+    let fold = PerformanceFold { names: Arc::clone(&tags.names) };
+    let folded = fold_sessions(tables, query, &NoValues, &tags, &fold)?;
+    report(tables, query, &folded, limit)
+}
+
+/// Computes `performance` for each group of a breakdown, and for all sessions at the end.
+pub(crate) fn performance_by_group(
+    groups: SessionGroups<'_>,
+    query: &Query,
+    limit: Option<usize>,
+) -> Result<Vec<Report<Performance>>> {
+    let tags = PerformanceTags::default();
+    let fold = |_| PerformanceFold { names: Arc::clone(&tags.names) };
+    let folds: Vec<PerformanceFold> = (0..groups.sums()).map(fold).collect();
+    let folded = fold_groups(groups, query, &NoValues, &tags, &folds)?;
+    groups.reports(folded, |tables, folded| report(tables, query, &folded, limit))
+}
+
+fn report(
+    tables: &dyn Tables,
+    query: &Query,
+    folded: &Folded<Totals>,
+    limit: Option<usize>,
+) -> Result<Report<Performance>> {
+    let (is_empty, bots) = (folded.sessions == 0, folded.bots);
     let from = Day::utc(tables.zone().start_of(query.window.from));
     let pruned = tables.events_pruned_through().filter(|day| !is_empty && *day >= from);
     let note = pruned
         .map(|day| format!("events up to {day} are pruned, so this report counts only retained events"));
-    let body = measure(events.timings, events.numbers, limit);
-    let mut report = Report::new(ReportHead::new(tables, query, bots), body);
+    let mut report = Report::new(ReportHead::new(tables, query, bots), body(&folded.sum, limit));
     report.notes = diagnostics::on_window(tables, query, is_empty, bots)?;
     report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
     report.notes.extend(note);
     Ok(report)
 }
 
-/// Computes the figures. All session numbers are less than `sessions`.
-fn measure(timings: EventTimings, sessions: u32, limit: Option<usize>) -> Performance {
-    let slow = timings.responses.iter().filter(|time| **time > SLOW_RESPONSE).count() as u64;
-    let share = Percent::from_parts(slow, timings.responses.len() as u64);
-    let mut errors: Vec<ErrorName> = timings
-        .errors
-        .iter()
-        .map(|(name, numbers)| ErrorName {
-            event_name: name.clone(),
-            count: numbers.len() as u64,
-            unique_sessions: Distinct(count_distinct(numbers.iter(), sessions)),
-        })
-        .collect();
-    errors.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.event_name.cmp(&b.event_name)));
-    let errors = RowList::limited(errors, limit, |hidden| {
-        let numbers = hidden.iter().filter_map(|row| timings.errors.get(&row.event_name));
+fn body(totals: &Totals, limit: Option<usize>) -> Performance {
+    Performance {
+        response_time_ms: TimeDistribution::new(&totals.responses),
+        load_time_ms: TimeDistribution::new(&totals.loads),
+        slow_responses: SlowResponses {
+            count: totals.slow_responses,
+            share: Percent::from_parts(totals.slow_responses, totals.responses.count()),
+            logged: totals.slow_response_events,
+        },
+        errors: errors(&totals.errors, limit),
+    }
+}
+
+/// Returns the rows of errors, most frequent first.
+fn errors(errors: &Errors, limit: Option<usize>) -> RowList<ErrorName> {
+    let counts = errors.counts();
+    let numbers: Vec<u32> = counts.iter().map(|error| error.number).collect();
+    let (sessions, _) = errors.sessions(&numbers);
+    let by_name: HashMap<&str, u32> =
+        counts.iter().map(|error| (error.name.as_str(), error.number)).collect();
+    let row = |error: &totals::ErrorCount| ErrorName {
+        event_name: error.name.clone(),
+        count: error.events,
+        unique_sessions: Distinct(sessions.get(&error.number).copied().unwrap_or(0)),
+    };
+    let mut rows: Vec<ErrorName> = counts.iter().map(row).collect();
+    rows.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.event_name.cmp(&b.event_name)));
+    RowList::limited(rows, limit, |hidden| {
+        let numbers = hidden.iter().filter_map(|row| by_name.get(row.event_name.as_str()).copied());
         ErrorName {
             event_name: String::new(),
             count: hidden.iter().map(|row| row.count).sum(),
-            unique_sessions: Distinct(count_distinct(numbers.flatten(), sessions)),
+            unique_sessions: Distinct(errors.sessions(&numbers.collect::<Vec<u32>>()).1),
         }
-    });
-    let (response_time_ms, load_time_ms) = rayon::join(
-        || TimeDistribution::from_micros(timings.responses),
-        || TimeDistribution::from_micros(timings.loads),
-    );
-    let slow_responses = SlowResponses { count: slow, share, logged: timings.slow_response_events };
-    Performance { response_time_ms, load_time_ms, slow_responses, errors }
-}
-
-/// Returns the number of distinct session numbers. All numbers are less than `sessions`.
-fn count_distinct<'a>(numbers: impl Iterator<Item = &'a u32>, sessions: u32) -> u64 {
-    let mut seen = vec![0u64; sessions as usize / 64 + 1];
-    let mut distinct = 0;
-    for number in numbers {
-        if let Some(word) = seen.get_mut(*number as usize / 64) {
-            let bit = 1 << (number % 64);
-            distinct += u64::from(*word & bit == 0);
-            *word |= bit;
-        }
-    }
-    distinct
+    })
 }
 
 #[cfg(test)]
@@ -179,9 +197,11 @@ mod tests {
     #[test]
     fn times_are_rounded_half_up_to_milliseconds() {
         // 1, 2, 3.5 and 4 ms: the mean is 2.625; the median is the second, p75 the third.
-        let times = TimeDistribution::from_micros(vec![4_000, 1_000, 3_500, 2_000]);
+        let mut counts = TimeCounts::default();
+        [4_000, 1_000, 3_500, 2_000].into_iter().for_each(|time| counts.add(time));
+        let times = TimeDistribution::new(&counts);
         assert_eq!((times.count, times.mean), (4, Some(Millis(3))));
         assert_eq!((times.p50, times.p75, times.p95), (Some(Millis(2)), Some(Millis(4)), Some(Millis(4))));
-        assert_eq!(TimeDistribution::from_micros(Vec::new()).mean, None);
+        assert_eq!(TimeDistribution::new(&TimeCounts::default()).mean, None);
     }
 }
