@@ -143,6 +143,7 @@ impl TestStore {
             lock_timeout: Duration::ZERO,
             key_file: None,
             batch_bytes: None,
+            batches_per_commit: ingest::BATCHES_PER_COMMIT,
         };
         let report = ingest::run(&self.store(), &settings.clone().into(), &options, &NoProgress).unwrap();
         assert!(report.failure.is_none() && report.summary.adds_up(), "{report:?}");

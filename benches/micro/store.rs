@@ -6,7 +6,7 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
-use wa::ingest::{IngestOptions, run};
+use wa::ingest::{BATCHES_PER_COMMIT, IngestOptions, run};
 use wa::progress::NoProgress;
 use wa::settings::Settings;
 use wa::store::Store;
@@ -56,6 +56,7 @@ fn ingest(folder: &Path, log: &Path, events: usize) {
         lock_timeout: Duration::ZERO,
         key_file: None,
         batch_bytes: None,
+        batches_per_commit: BATCHES_PER_COMMIT,
     };
     let store = Store::new(folder.join("store"));
     let report = run(&store, &Settings::default().into(), &options, &NoProgress).expect("an ingest");

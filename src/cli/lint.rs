@@ -249,6 +249,7 @@ fn read_logs(
         lock_timeout: Duration::ZERO,
         key_file: None,
         batch_bytes: None,
+        batches_per_commit: ingest::BATCHES_PER_COMMIT,
     };
     let bar = Bar::new(printer, "read");
     let report = ingest::run(store, &settings.clone().into(), &options, &bar);

@@ -40,5 +40,5 @@ pub use parse::warnings::{Warning, Warnings};
 pub use parse::{ParseOptions, Parsed, Parser, Trace, parse};
 pub use parse_input::{built_in_maps, parse_input};
 pub use pipeline::retry::{RetryReport, UnreadLines, retry, retry_with_writer};
-pub use pipeline::{IngestOptions, IngestReport, RejectedLineRef, run, run_with_writer};
+pub use pipeline::{BATCHES_PER_COMMIT, IngestOptions, IngestReport, RejectedLineRef, run, run_with_writer};
 pub use summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};

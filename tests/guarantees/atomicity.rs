@@ -218,8 +218,19 @@ impl LogFolder {
 
     /// Ingests the folder, with a commit after each file unless `atomic`.
     pub fn ingest(&self, disk: &Arc<MemoryFileSystem>, atomic: bool) -> (Option<String>, Option<u64>) {
+        self.ingest_in_commits(disk, if atomic { self.files.len() } else { 1 }, atomic)
+    }
+
+    /// Ingests the folder, with commits of several files.
+    fn ingest_in_commits(
+        &self,
+        disk: &Arc<MemoryFileSystem>,
+        batches_per_commit: usize,
+        atomic: bool,
+    ) -> (Option<String>, Option<u64>) {
         let options = wa::ingest::IngestOptions {
             batch_bytes: Some(1),
+            batches_per_commit,
             atomic,
             ..fixtures::ingest_options(vec![self.dir.path().display().to_string()], NOW)
         };
@@ -277,6 +288,24 @@ fn atomicity_of_atomic_ingest() {
             some => Err(format!("{some} of the files")),
         },
         last_state: 1,
+    }
+    .check_all_faults();
+}
+
+#[test]
+fn atomicity_of_commits_of_two_batches() {
+    let folder = LogFolder::new(logs(3, 6));
+    Scenario {
+        name: "ingest, two batches per commit",
+        before: MemoryFileSystem::new(),
+        command: &|disk| folder.ingest_in_commits(disk, 2, false),
+        state: &|tables| match committed_files(&folder.files, tables)? {
+            0 => Ok(0),
+            2 => Ok(1),
+            3 => Ok(2),
+            some => Err(format!("{some} of the files")),
+        },
+        last_state: 2,
     }
     .check_all_faults();
 }

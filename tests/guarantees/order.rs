@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use wa::identity::{Identifier, IdentifierKind};
 use wa::settings::Settings;
 use wa::store::columns::Table;
 use wa::time::{DAY, Micros, SECOND, Zone};
@@ -76,6 +77,7 @@ fn run_case(case: &Case) -> Result<(), String> {
         let single_run = Run {
             files: vec![file],
             batch_bytes: 1 << 30,
+            batches_per_commit: 1,
             force: false,
             atomic: false,
             whole_folder: false,
@@ -157,6 +159,7 @@ pub fn ingest_runs(
         let now = NOW + number as Micros * SECOND;
         let options = wa::ingest::IngestOptions {
             batch_bytes: Some(run.batch_bytes),
+            batches_per_commit: run.batches_per_commit,
             force: run.force,
             atomic: run.atomic,
             ..fixtures::ingest_options(inputs, now)
@@ -248,6 +251,7 @@ fn order_of_many_days_in_small_batches_gives_the_same_tables() {
         let run = Run {
             files: halves.collect(),
             batch_bytes,
+            batches_per_commit: 1,
             force: false,
             atomic,
             whole_folder: false,
@@ -271,6 +275,85 @@ fn order_of_many_days_in_small_batches_gives_the_same_tables() {
     }
 }
 
+/// Returns lines in time order, ten minutes apart, except that every 23rd arrives ten hours late.
+/// Visitors take turns every four events.
+fn lines_with_late_events(days: i64) -> Vec<String> {
+    let per_day = 144;
+    let start = NOW / SECOND - 30 * 86_400;
+    let mut lines: Vec<(i64, String)> = (0..days * per_day)
+        .map(|number| {
+            let (time, visitor, chatbot) = (start + number * 600, number / 4 % 5, number / 20 % 2);
+            let line = format!(
+                r#"{{"chatbot_id":"c{chatbot}","anonymous_id":"v{visitor}","user_id":"u{visitor}","event_name":"a","timestamp":{time},"event_id":"e{number}","page_title":"t{number}"}}"#
+            );
+            (number + if number % 23 == 11 { 60 } else { 0 }, line)
+        })
+        .collect();
+    lines.sort_by_key(|(arrival, _)| *arrival);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+// Sessions continue across the edges of batches, and late events change sessions of earlier
+// batches of the same commit.
+#[test]
+fn order_of_batches_in_one_commit_gives_the_same_tables() {
+    let (days, per_file) = (12, 50);
+    let lines = lines_with_late_events(days);
+    let folder = fixtures::folder();
+    for (number, lines) in lines.chunks(per_file).enumerate() {
+        fs::write(folder.path().join(format!("{number:02}.ndjson")), lines.join("\n") + "\n").unwrap();
+    }
+    let ingest =
+        |disk: &Arc<MemoryFileSystem>, files: usize, batch_bytes: usize, batches_per_commit: usize| {
+            let path =
+                |number: usize| folder.path().join(format!("{number:02}.ndjson")).display().to_string();
+            let options = wa::ingest::IngestOptions {
+                batch_bytes: Some(batch_bytes),
+                batches_per_commit,
+                force: true,
+                ..fixtures::ingest_options((0..files).map(path).collect(), NOW)
+            };
+            let report = fixtures::ingest(disk, &fixtures::settings(), &options).unwrap();
+            assert!(report.failure.is_none() && report.summary.adds_up(), "{:?}", report.failure);
+            report.summary.total
+        };
+    // In the store, the first three days are pruned and a person is forgotten.
+    let before = file_system_with_key();
+    ingest(&before, 20, 1 << 30, 1);
+    let settings = Settings {
+        event_retention: wa::settings::Retention::Days(27),
+        session_retention: wa::settings::Retention::Days(27),
+        ..fixtures::settings()
+    };
+    fixtures::gc(&before, &settings, NOW).unwrap();
+    let person = [Identifier::new(IdentifierKind::User, "u3")];
+    fixtures::forget(&before, &person, NOW).unwrap();
+
+    let files = lines.len().div_ceil(per_file);
+    for is_empty in [true, false] {
+        let ingested = |batch_bytes, batches_per_commit| {
+            let disk = if is_empty { file_system_with_key() } else { before.copy() };
+            let generation = || fixtures::store_in(&disk).snapshot().map_or(0, |s| s.manifest().generation);
+            let first = generation();
+            let total = ingest(&disk, files, batch_bytes, batches_per_commit);
+            assert_eq!((total.forgotten > 0, total.already_pruned > 0), (!is_empty, !is_empty));
+            assert_eq!((fixtures::verify(&disk), fixtures::orphan_files(&disk)), (Ok(()), None));
+            let snapshot = fixtures::store_in(&disk).snapshot().unwrap();
+            (total.stored, tables::read(&snapshot).unwrap(), generation() - first)
+        };
+        let (stored, expected, _) = ingested(1 << 30, 1);
+        for (batches_per_commit, commits) in [(1, 5..=files), (3, 2..=files / 3 + 1), (100, 1..=1)] {
+            let (same, found, count) = ingested(1, batches_per_commit);
+            assert_eq!(same, stored);
+            let difference = tables::difference(&expected, &found, tables::WRITE_TIMES);
+            assert_eq!(difference, None, "{batches_per_commit} batches per commit");
+            // In the other store, the batches of known events are committed one by one.
+            let is_expected = !is_empty || commits.contains(&(count as usize));
+            assert!(is_expected, "{count} commits, not {commits:?}");
+        }
+    }
+}
+
 #[test]
 fn order_of_overlapping_files_gives_the_same_tables() {
     let settings = fixtures::settings();
@@ -284,6 +367,7 @@ fn order_of_overlapping_files_gives_the_same_tables() {
         let run = Run {
             files: lines.chunks(per_file).enumerate().map(file).collect(),
             batch_bytes,
+            batches_per_commit: 1,
             force: false,
             atomic: false,
             whole_folder: true,
@@ -365,7 +449,10 @@ fn order_random_cases_cover_every_feature() {
         );
         let mut add = |feature, n: usize| *count.entry(feature).or_default() += n;
         let files = || runs.iter().flat_map(|run| &run.files);
-        add("runs that commit after every block", runs.iter().filter(|run| run.batch_bytes == 1).count());
+        let commits_blocks = |run: &&Run| run.batch_bytes == 1 && run.batches_per_commit == 1;
+        add("runs that commit after every block", runs.iter().filter(commits_blocks).count());
+        let commits_several = |run: &&Run| run.batch_bytes == 1 && run.batches_per_commit > 1;
+        add("runs that commit after several blocks", runs.iter().filter(commits_several).count());
         add("runs that commit once", runs.iter().filter(|run| run.atomic).count());
         add("gcs", runs.iter().filter(|run| run.gc).count());
         add("rebuilds", runs.iter().filter(|run| run.rebuild).count());

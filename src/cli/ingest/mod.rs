@@ -195,6 +195,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
         lock_timeout: options.lock_timeout,
         key_file: options.config.settings.key_file.clone(),
         batch_bytes: None,
+        batches_per_commit: ingest::BATCHES_PER_COMMIT,
     };
     let report = ingest::run(&store, &options.config, &ingest_options, &bar)?;
     bar.finish();

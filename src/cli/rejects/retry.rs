@@ -81,6 +81,7 @@ impl Args {
             lock_timeout: self.lock_timeout.unwrap_or(Duration::from_secs(60)),
             key_file: config.settings.key_file.clone(),
             batch_bytes: None,
+            batches_per_commit: ingest::BATCHES_PER_COMMIT,
         };
         Ok(Some(Options { config, ingest }))
     }

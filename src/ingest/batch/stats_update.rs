@@ -4,7 +4,7 @@
 //! the day. If each of n batches of one day updated them, the time would grow with n². A commit
 //! therefore waits until its batches have changed at least as many sessions as the last update read
 //! sessions and rows. All updates of a day then read at most about twice its sessions. A batch of
-//! an ordinary log changes more than that, and is committed at once.
+//! an ordinary log changes more than that, and does not wait.
 
 use super::{TableChanges, WriteContext};
 use crate::error::Result;
@@ -48,6 +48,11 @@ impl StatsUpdate {
         self.waiting
             .as_ref()
             .is_none_or(|waiting| waiting.sessions.sessions >= self.last_read || waiting.is_large())
+    }
+
+    /// Returns whether the changes take so much memory that they should not wait.
+    pub fn is_large(&self) -> bool {
+        self.waiting.as_ref().is_some_and(TableChanges::is_large)
     }
 
     /// Updates the daily statistics for the changed sessions and visitors of a transaction.

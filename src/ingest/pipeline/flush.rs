@@ -33,7 +33,7 @@ impl IngestRun<'_> {
         if has_runs && !self.has_waiting_runs(is_last) {
             self.write_runs(&mut transaction)?;
         }
-        let waits = self.has_waiting_runs(is_last) || (self.changed && !self.stats_update.is_due());
+        let waits = self.has_waiting_runs(is_last) || (self.changed && !self.is_commit_due());
         if waits || self.options.commits_once() {
             self.transaction = Some(transaction);
         } else if self.changed || self.files.has_updates() {
@@ -45,6 +45,12 @@ impl IngestRun<'_> {
         }
         crate::allocator::release_free_memory();
         Ok(())
+    }
+
+    /// Returns whether the changes of the current transaction should be committed.
+    fn is_commit_due(&self) -> bool {
+        let is_full = self.uncommitted_batches >= self.options.batches_per_commit;
+        self.stats_update.is_due() && (is_full || self.stats_update.is_large())
     }
 
     /// Assigns ids to the events whose lines have none.
@@ -96,6 +102,7 @@ impl IngestRun<'_> {
         if let Some(changes) = outcome.changes.take() {
             self.stats_update.add(changes);
             self.changed = true;
+            self.uncommitted_batches += 1;
         }
         Ok(outcome)
     }
@@ -200,6 +207,7 @@ impl IngestRun<'_> {
         self.files.settle();
         self.report.timings.record(Stage::Commit);
         self.changed = false;
+        self.uncommitted_batches = 0;
         Ok(())
     }
 }

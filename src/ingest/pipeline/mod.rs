@@ -53,7 +53,7 @@ use read_ahead::IngestInputs;
 use run::{Batch, IngestRun};
 use scatter::Scatter;
 
-pub use options::IngestOptions;
+pub use options::{BATCHES_PER_COMMIT, IngestOptions};
 pub use report::{IngestReport, RejectedLineRef};
 
 /// Memory of an ingest in addition to its batches, in bytes: the program, its threads, cached user
@@ -226,6 +226,7 @@ fn new_run<'a>(
         stored_ids: StoredIds::with_capacity(shares.stored_ids),
         stats_update: StatsUpdate::default(),
         changed: false,
+        uncommitted_batches: 0,
         committed: false,
     }
 }

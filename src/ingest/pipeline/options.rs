@@ -32,7 +32,14 @@ pub struct IngestOptions {
     pub key_file: Option<PathBuf>,
     /// The size of a batch in memory, in bytes; `None` for a share of the memory budget.
     pub batch_bytes: Option<usize>,
+    /// Number of batches per commit, unless `atomic`. A commit contains more of them if updating
+    /// the daily statistics takes long, and fewer if many chatbots and days wait for that update.
+    pub batches_per_commit: usize,
 }
+
+/// The number of batches per commit. Each commit syncs about 25 files and folders, and the writing
+/// thread waits for them. An interrupted ingest loses the batches since the last commit.
+pub const BATCHES_PER_COMMIT: usize = 4;
 
 impl IngestOptions {
     /// Returns whether there is a single commit, at the end.

@@ -147,6 +147,8 @@ pub(super) struct IngestRun<'a> {
     pub stats_update: StatsUpdate,
     /// Whether the current transaction contains changes.
     pub changed: bool,
+    /// Number of batches of the current transaction that stored events.
+    pub uncommitted_batches: usize,
     /// Whether at least one transaction was committed.
     pub committed: bool,
 }

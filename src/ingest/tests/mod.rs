@@ -2,6 +2,7 @@
 
 mod any_bytes;
 mod blocks;
+mod commits;
 mod duplicates;
 mod envelopes;
 mod fields;

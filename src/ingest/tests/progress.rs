@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::blocks::gzip;
 use crate::config::ResolvedConfig;
-use crate::ingest::{IngestOptions, run};
+use crate::ingest::{BATCHES_PER_COMMIT, IngestOptions, run};
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::time::Clock;
@@ -55,6 +55,7 @@ fn progress_counts_compressed_bytes_up_to_the_total() {
         lock_timeout: Duration::ZERO,
         key_file: None,
         batch_bytes: None,
+        batches_per_commit: BATCHES_PER_COMMIT,
     };
     let store = Store::new(folder.path().join("store"));
     // The first run reads the files in full, the second finds them unchanged, the third resumes

@@ -75,6 +75,7 @@ impl Fixture {
             lock_timeout: Duration::from_secs(5),
             key_file: None,
             batch_bytes: Some(2000),
+            batches_per_commit: 1,
         };
         let report =
             ingest::run_with_writer(self.writer(), &self.settings, &options, enricher, &NoProgress).unwrap();

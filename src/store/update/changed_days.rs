@@ -64,6 +64,16 @@ impl ChangedDays {
         self.0.contains_key(&day)
     }
 
+    /// Returns whether the statistics of all chatbots of a day that `other` contains must be
+    /// recomputed.
+    pub fn covers(&self, other: &ChangedDays, day: Day) -> bool {
+        match (self.0.get(&day), other.0.get(&day)) {
+            (_, None) | (Some(Chatbots::All), _) => true,
+            (Some(Chatbots::Named(all)), Some(Chatbots::Named(chatbots))) => chatbots.is_subset(all),
+            (None, _) | (Some(Chatbots::Named(_)), Some(Chatbots::All)) => false,
+        }
+    }
+
     /// Returns the number of chatbots that are named for a day.
     pub fn chatbots_on(&self, day: Day) -> usize {
         match self.0.get(&day) {

@@ -47,11 +47,11 @@ const MAX_RETAINED: (u64, usize) = (1 << 18, 1 << 14);
 impl SessionChanges {
     /// Adds the changes of a later batch.
     pub fn merge(&mut self, later: SessionChanges) {
-        // On a day that both batches change, neither aggregate has all changed chatbots, and the
-        // later batch can have replaced files of the earlier aggregate.
+        // On a day that both batches change, the later batch can have replaced files of the earlier
+        // aggregate. The later aggregate can lack chatbots that only the earlier batch changed.
         self.aggregates.retain(|day, _| !later.days.has_day(*day));
-        let of_later = later.aggregates.into_iter().filter(|(day, _)| !self.days.has_day(*day));
-        self.aggregates.extend(of_later);
+        let of_later = later.aggregates.into_iter();
+        self.aggregates.extend(of_later.filter(|(day, _)| later.days.covers(&self.days, *day)));
         self.days.merge(later.days);
         self.sessions += later.sessions;
         if self.sessions > MAX_RETAINED.0 || self.days.count() > MAX_RETAINED.1 {
@@ -441,13 +441,29 @@ mod tests {
     }
 
     #[test]
-    fn aggregate_of_a_day_that_two_batches_change_is_dropped() {
+    fn later_aggregate_with_all_changed_chatbots_is_kept() {
         let mut all = changes([1, 2]);
+        let mut later = changes([2, 3]);
+        later.aggregates.insert(Day(2), (vec!["a later file".to_owned()], DayAggregates::default()));
+        all.merge(later);
+        assert_eq!((aggregated(&all), all.sessions, all.days.count()), (vec![1, 2, 3], 4, 3));
+        assert_eq!(all.aggregates[&Day(2)].0, ["a later file"]);
+    }
+
+    #[test]
+    fn later_aggregate_without_a_changed_chatbot_is_dropped() {
+        let mut all = changes([1, 2]);
+        all.days.add(Day(2), "d");
         all.merge(changes([2, 3]));
-        assert_eq!((aggregated(&all), all.sessions, all.days.count()), (vec![1, 3], 4, 3));
-        // Day 2 does not get an aggregate again.
+        assert_eq!(aggregated(&all), vec![1, 3]);
+        // Chatbot `d` still has no aggregate.
         all.merge(changes([2, 4]));
         assert_eq!(aggregated(&all), vec![1, 3, 4]);
+        // A batch without an aggregate can have replaced files of an earlier one.
+        let mut later = changes([1]);
+        later.aggregates.clear();
+        all.merge(later);
+        assert_eq!(aggregated(&all), vec![3, 4]);
     }
 
     #[test]

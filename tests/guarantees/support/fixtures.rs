@@ -69,6 +69,7 @@ pub fn ingest_options(inputs: Vec<String>, now: Micros) -> ingest::IngestOptions
         lock_timeout: Duration::ZERO,
         key_file: None,
         batch_bytes: None,
+        batches_per_commit: 1,
     }
 }
 
