@@ -6,7 +6,7 @@ use super::Printer;
 /// How a command changes a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Commits batch by batch, and resumes after an interruption.
+    /// Commits several times, and resumes after an interruption.
     Ingest,
     /// Commits once. The name of the change is for messages.
     Once(&'static str),

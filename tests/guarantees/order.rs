@@ -521,7 +521,7 @@ fn order_random_cases_cover_every_feature() {
         add("visitors on two chatbots", chatbots.values().filter(|chatbots| chatbots.len() > 1).count());
     }
     eprintln!("{count:#?}");
-    assert_eq!(count.len(), 18, "{count:#?}");
+    assert_eq!(count.len(), 19, "{count:#?}");
     for (feature, n) in &count {
         assert!(*n >= 10, "{feature}: {n} in 100 cases");
     }

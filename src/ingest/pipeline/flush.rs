@@ -1,8 +1,9 @@
 //! Writes a batch to the current transaction, and commits transactions.
 
+use super::MAX_BATCH;
 use super::options::IngestOptions;
 use super::report::RejectedLineRef;
-use super::run::{Batch, IngestRun};
+use super::run::{Batch, IngestRun, Uncommitted};
 use crate::error::Result;
 use crate::event::Event;
 use crate::ingest::batch::suppression::Suppression;
@@ -29,9 +30,15 @@ impl IngestRun<'_> {
         self.assign_ids(&mut batch)?;
         let Some(mut transaction) = self.transaction.take() else { return Ok(()) };
         let has_runs = self.scatter(&mut batch, is_last)?;
+        let bytes = batch.bytes;
         self.write(&mut transaction, batch)?;
         if has_runs && !self.has_waiting_runs(is_last) {
             self.write_runs(&mut transaction)?;
+            // The limit of the runs bounds the work that an interrupted ingest loses.
+            self.uncommitted.batches = self.options.batches_per_commit;
+        } else if self.changed {
+            self.uncommitted.batches += 1;
+            self.uncommitted.bytes += bytes;
         }
         let waits = self.has_waiting_runs(is_last) || (self.changed && !self.is_commit_due());
         if waits || self.options.commits_once() {
@@ -49,7 +56,8 @@ impl IngestRun<'_> {
 
     /// Returns whether the changes of the current transaction should be committed.
     fn is_commit_due(&self) -> bool {
-        let is_full = self.uncommitted_batches >= self.options.batches_per_commit;
+        let Uncommitted { batches, bytes } = self.uncommitted;
+        let is_full = batches >= self.options.batches_per_commit || bytes as u64 >= MAX_BATCH;
         self.stats_update.is_due() && (is_full || self.stats_update.is_large())
     }
 
@@ -102,7 +110,6 @@ impl IngestRun<'_> {
         if let Some(changes) = outcome.changes.take() {
             self.stats_update.add(changes);
             self.changed = true;
-            self.uncommitted_batches += 1;
         }
         Ok(outcome)
     }
@@ -207,7 +214,7 @@ impl IngestRun<'_> {
         self.files.settle();
         self.report.timings.record(Stage::Commit);
         self.changed = false;
-        self.uncommitted_batches = 0;
+        self.uncommitted = Uncommitted::default();
         Ok(())
     }
 }

@@ -226,7 +226,7 @@ fn new_run<'a>(
         stored_ids: StoredIds::with_capacity(shares.stored_ids),
         stats_update: StatsUpdate::default(),
         changed: false,
-        uncommitted_batches: 0,
+        uncommitted: run::Uncommitted::default(),
         committed: false,
     }
 }

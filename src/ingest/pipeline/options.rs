@@ -33,12 +33,14 @@ pub struct IngestOptions {
     /// The size of a batch in memory, in bytes; `None` for a share of the memory budget.
     pub batch_bytes: Option<usize>,
     /// Number of batches per commit, unless `atomic`. A commit contains more of them if updating
-    /// the daily statistics takes long, and fewer if many chatbots and days wait for that update.
+    /// the daily statistics takes long, and fewer if many chatbots and days wait for that update,
+    /// or if the batches are very large.
     pub batches_per_commit: usize,
 }
 
 /// The number of batches per commit. Each commit syncs about 25 files and folders, and the writing
-/// thread waits for them. An interrupted ingest loses the batches since the last commit.
+/// thread waits for them. After an interruption, the next ingest reads the batches since the last
+/// commit again.
 pub const BATCHES_PER_COMMIT: usize = 4;
 
 impl IngestOptions {

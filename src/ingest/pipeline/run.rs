@@ -111,6 +111,14 @@ pub(super) struct Batch {
     pub bytes: usize,
 }
 
+/// The size of the batches that wait for a commit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Uncommitted {
+    pub batches: usize,
+    /// Estimated memory that the batches took, in bytes.
+    pub bytes: usize,
+}
+
 /// The state of an ingest. The methods that write a batch are in [`flush`](super::flush), those
 /// that set it aside in [`scatter`](super::scatter).
 pub(super) struct IngestRun<'a> {
@@ -147,8 +155,8 @@ pub(super) struct IngestRun<'a> {
     pub stats_update: StatsUpdate,
     /// Whether the current transaction contains changes.
     pub changed: bool,
-    /// Number of batches of the current transaction that stored events.
-    pub uncommitted_batches: usize,
+    /// The batches of the current transaction since its first change.
+    pub uncommitted: Uncommitted,
     /// Whether at least one transaction was committed.
     pub committed: bool,
 }

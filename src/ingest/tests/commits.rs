@@ -8,17 +8,18 @@ use crate::progress::NoProgress;
 use crate::store::Store;
 use crate::time::{Clock, DAY, SECOND};
 
-/// Ingests one file of 60 visitors for each of seven days, each file as a batch. Returns the number
-/// of commits.
-fn commits(batches_per_commit: usize, atomic: bool) -> u64 {
+/// Ingests one file of 60 visitors for each of seven days, each file as a batch. The lines of all
+/// days from `rejected_from` on have no event name. Returns the number of commits.
+fn commits(batches_per_commit: usize, atomic: bool, rejected_from: i64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let logs = folder.path().join("logs");
     std::fs::create_dir(&logs).unwrap();
     for day in 0..7 {
         let line = |n: i64| {
             let time = 1_760_000_000 + day * (DAY / SECOND) + n;
+            let key = if day < rejected_from { "event_name" } else { "unknown" };
             format!(
-                "{{\"chatbot_id\":\"c\",\"session_id\":\"s{day}-{n}\",\"event_name\":\"e\",\"timestamp\":{time}}}\n"
+                "{{\"chatbot_id\":\"c\",\"session_id\":\"s{day}-{n}\",\"{key}\":\"e\",\"timestamp\":{time}}}\n"
             )
         };
         std::fs::write(logs.join(format!("{day}.ndjson")), (0..60).map(line).collect::<String>()).unwrap();
@@ -40,15 +41,28 @@ fn commits(batches_per_commit: usize, atomic: bool) -> u64 {
     let store = Store::new(folder.path().join("store"));
     let report = run(&store, &ResolvedConfig::default(), &options, &NoProgress).unwrap();
     assert!(report.failure.is_none() && report.committed);
-    assert_eq!(report.summary.total.stored, 7 * 60);
+    assert_eq!(report.summary.total.stored, 60 * rejected_from as u64);
+    assert_eq!(report.summary.total.rejected_total(), 60 * (7 - rejected_from) as u64);
     store.snapshot().unwrap().manifest().generation
 }
 
 #[test]
 fn commit_contains_the_given_number_of_batches() {
-    // Each of seven batches; three, three and one; all.
-    for (batches_per_commit, expected) in [(1, 7), (3, 3), (7, 1), (8, 1)] {
-        assert_eq!(commits(batches_per_commit, false), expected, "{batches_per_commit} batches per commit");
+    // Each of seven batches, and the end of the last file; three, three and one; seven, and the end
+    // of the last file; all.
+    for (batches_per_commit, expected) in [(1, 8), (3, 3), (7, 2), (8, 1)] {
+        assert_eq!(
+            commits(batches_per_commit, false, 7),
+            expected,
+            "{batches_per_commit} batches per commit"
+        );
     }
-    assert_eq!(commits(1, true), 1);
+    assert_eq!(commits(1, true, 7), 1);
+}
+
+#[test]
+fn batches_of_rejected_lines_count_for_the_commit() {
+    for stored_days in [0, 1] {
+        assert_eq!(commits(3, false, stored_days), 3, "{stored_days} days with events");
+    }
 }

@@ -51,7 +51,7 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
 
 /// Aggregates the sessions of a day of the chatbots that `is_selected` accepts. `partial` contains
 /// the aggregates of files that need not be read. Also returns the number of sessions that were
-/// read.
+/// read. A session whose chatbot alone was read counts as a sixteenth.
 ///
 /// # Errors
 /// Fails if a file of sessions cannot be read.
@@ -64,26 +64,24 @@ pub fn aggregate_day(
     let (paths, mut aggregates) = partial.unwrap_or_default();
     let files: Vec<&DataFile> =
         snapshot.partition(Table::Sessions, day).filter(|file| !paths.contains(&file.path)).collect();
-    let rows = files.iter().map(|file| file.rows).sum();
+    let searched = files.iter().map(|file| file.rows).sum::<u64>();
     let is_needed =
-        |file: &DataFile| Ok(rows < MIN_SEARCHED_ROWS || has_selected(snapshot, file, &is_selected)?);
+        |file: &DataFile| Ok(searched < MIN_SEARCHED_ROWS || has_selected(snapshot, file, &is_selected)?);
+    let needed = files.into_par_iter().map(|file| Ok(is_needed(file)?.then_some(file)));
+    let needed: Vec<&DataFile> = needed.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    let rows = needed.iter().map(|file| file.rows).sum::<u64>();
     let mut add = |frame: &Frame| {
         for_each_session_of(frame, &is_selected, |chatbot, facts| aggregates.add(chatbot, facts))
     };
     if rows > MAX_ROWS_TOGETHER {
-        for file in files {
-            if is_needed(file)? {
-                snapshot.read_groups(file, &FACT_COLUMNS, &mut add)?;
-            }
+        for file in needed {
+            snapshot.read_groups(file, &FACT_COLUMNS, &mut add)?;
         }
     } else {
-        let read = files.into_par_iter().map(|file| {
-            let frame = || snapshot.read_file(file, Some(&FACT_COLUMNS));
-            is_needed(file)?.then(frame).transpose()
-        });
-        read.collect::<Result<Vec<Option<Frame>>>>()?.iter().flatten().try_for_each(add)?;
+        let read = needed.into_par_iter().map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)));
+        read.collect::<Result<Vec<Frame>>>()?.iter().try_for_each(add)?;
     }
-    Ok((aggregates, rows))
+    Ok((aggregates, rows + searched / 16))
 }
 
 /// Returns whether a file has sessions of a chatbot that `is_selected` accepts. Reads only the

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::daily::ChangedRows;
 use super::partition::PartitionBuilder;
-use super::{PartialRewrite, PartitionOutput};
+use super::{PartialRewrite, PartitionOutput, merge_policy};
 use crate::daily_stats::DailyStats;
 use crate::error::Result;
 use crate::store::columns::Table;
@@ -142,9 +142,10 @@ impl<'a> MonthlyRows<'a> {
             none => none.insert(PartitionBuilder::new(self.snapshot, Table::DailyStats, self.month, 0)),
         };
         self.new.drain(..).try_for_each(|frame| partition.add_frame(&frame))?;
+        let most_rows = ROW_GROUP.min(merge_policy::max_rows(Table::DailyStats) as usize);
         let mut remaining = &new[..];
         while !remaining.is_empty() {
-            let (rows, columns) = row_group(&remaining[..remaining.len().min(ROW_GROUP)])?;
+            let (rows, columns) = row_group(&remaining[..remaining.len().min(most_rows)])?;
             let (encoded, rest) = remaining.split_at(rows);
             let days = encoded.iter().map(|row| row.stat_date);
             let days = days.clone().min().zip(days.max());
