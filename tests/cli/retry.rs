@@ -216,11 +216,11 @@ fn long_line_is_read_from_its_file() {
 }
 
 #[test]
-fn equal_lines_of_which_one_is_too_long_to_store_are_two_events() {
+fn equal_lines_with_one_too_long_to_store_are_two_events() {
     let sandbox = Sandbox::new();
     let line = r#"{"session_id":"s","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
     let space = " ".repeat(70_000);
-    // Each text occurs twice. White space is no part of an event.
+    // Each text occurs twice. White space is not part of an event.
     sandbox.write("a.ndjson", format!("{line}\n{space}{line}\n{line}\n{space}{line}\n"));
     sandbox.wa("ingest a.ndjson").exits(4);
     assert_eq!(sandbox.wa("rejects --format json").json()["lines"], 2);

@@ -209,11 +209,16 @@ pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
 /// Returns a line that says how to look at rejected lines; empty if the explanation of the ingest
 /// says it.
 pub fn next_step(report: &IngestReport) -> String {
-    if report.new_rejects == 0 || report.explanation.is_some() || !report.committed {
+    // After a failure, the rejected lines of the last batches are not stored.
+    let is_stored = report.committed && report.summary.total.rejected_total() > 0;
+    if report.new_rejects == 0 || report.explanation.is_some() || !is_stored {
         return String::new();
     }
-    let is_unusable = |FileSummary { file, counts, .. }: &&FileSummary| {
-        file != "-" && counts.rejected_total() > 0 && counts.rejected_total() == counts.read
+    // Other lines of a resumed file were accepted. A preview reports no missing chatbots.
+    let is_unusable = |FileSummary { file, outcome, counts, .. }: &&FileSummary| {
+        let rejected = counts.rejected_total();
+        let previewed = rejected - counts.rejected.get(&RejectReason::NoChatbotId).copied().unwrap_or(0);
+        file != "-" && *outcome == FileOutcome::Read && rejected == counts.read && previewed > 0
     };
     let mut unusable = report.summary.files.iter().filter(is_unusable);
     let Some(first) = unusable.next() else {
@@ -265,6 +270,10 @@ fn unread_logs(report: &IngestReport, printer: &Printer) {
 
 fn pruned_days(report: &IngestReport, printer: &Printer) {
     let days = &report.pruned_days;
+    // After a failure, the batches with these events can be uncommitted.
+    if report.summary.total.already_pruned == 0 {
+        return;
+    }
     if let Some((chatbot, day)) = days.first() {
         let more = match days.len() as u64 - 1 {
             0 => String::new(),

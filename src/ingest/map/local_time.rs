@@ -79,13 +79,13 @@ impl TimeRules {
         Some(if self.local_epoch { self.zone.from_local(time) } else { time })
     }
 
-    /// Returns whether a string that [`TimeRules::text`] parses has no offset, so that the zone
-    /// decides.
+    /// Returns whether a string that [`TimeRules::text`] parses has no offset, so that it is read
+    /// in [`TimeRules::zone`].
     pub fn is_local(self, text: &str) -> bool {
-        if is_number(text) {
+        let text = with_decimal_point(text);
+        if is_number(&text) {
             return self.local_epoch;
         }
-        let text = with_decimal_point(text);
         !text.ends_with(" UTC") && timestamp::from_text(text.as_bytes()).is_some() && !has_offset(&text)
     }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn zone_decides_about_times_without_an_offset_only() {
+    fn zone_applies_only_to_times_without_an_offset() {
         let zones = ["UTC", "Asia/Tokyo"].map(|name| Zone::parse(name).unwrap());
         let both = |read: &dyn Fn(TimeRules) -> Option<Micros>, local_epoch: bool| {
             let [utc, tokyo] = zones.map(|zone| read(TimeRules { zone, local_epoch }).unwrap());

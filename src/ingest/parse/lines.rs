@@ -14,7 +14,7 @@ pub(super) struct TextLine {
     pub number: u64,
     /// Position in the text at which the line starts.
     pub start: usize,
-    /// Position of its line end.
+    /// Position after its text, without carriage returns at the end.
     pub end: usize,
     /// Position of the next line.
     pub next: usize,
@@ -32,7 +32,9 @@ impl BlockLines<'_, '_> {
             self.number += 1;
             let len = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
             let line = rest.get(..len).unwrap_or(rest);
-            let (end, next) = (pos + without_line_end(line).len(), pos + len);
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let returns = text.iter().rev().take_while(|byte| **byte == b'\r').count();
+            let (end, next) = (pos + text.len() - returns, pos + len);
             if !line.trim_ascii().is_empty() {
                 return Some(TextLine { number, start: pos, end, next });
             }
@@ -42,12 +44,8 @@ impl BlockLines<'_, '_> {
     }
 }
 
-/// Returns a line without its line end: `\n` and the carriage returns before it. Converting a
-/// file with `\r\n` again gives `\r\r\n`.
+/// Returns a line without `\n` or `\r\n`.
 pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
-    let mut line = line.strip_suffix(b"\n").unwrap_or(line);
-    while let Some(rest) = line.strip_suffix(b"\r") {
-        line = rest;
-    }
-    line
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }

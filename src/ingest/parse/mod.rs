@@ -8,7 +8,7 @@
 //! 1. [`block_parser`] scans the line with [`crate::json::Scanner`] and decides whether it is an
 //!    event, an envelope, or rejected. [`unparsed_lines`] holds the lines that are too long or not
 //!    UTF-8.
-//!    The lines of mapped formats and of selected records are found by [`lines`].
+//!    [`lines`] finds the lines of mapped formats and of selected records.
 //! 2. [`line_fields`] arranges the members of the object by field.
 //! 3. [`row_builder`] builds the row: it reads the [`values`] and [`objects`], derives columns by
 //!    [`enrichment`], and collects [`extra_fields`]. The interner in [`text`] stores each distinct

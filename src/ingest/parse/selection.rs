@@ -321,10 +321,11 @@ impl BlockLines<'_, '_> {
     #[cold]
     pub(super) fn run_selected(&mut self) {
         let mut pos = 0;
-        while let Some(TextLine { number, start, end, next }) = self.next_line(pos) {
-            let line = self.text.get(start..end).unwrap_or("");
+        while let Some(TextLine { number, start, next, .. }) = self.next_line(pos) {
+            let line = self.text.get(start..next).unwrap_or("");
             let marks = line.len() - line.trim_start_matches('\u{feff}').len();
-            if self.selects_record(start + marks, end) {
+            let end = start + without_line_end(line.as_bytes()).len();
+            if self.selects_record(start + marks, end.max(start + marks)) {
                 self.parse_line(number, start);
                 self.emit_if_full();
             }

@@ -37,7 +37,7 @@ use crate::store::{Snapshot, Store, Writer};
 const MAX_TIMES: u64 = 1 << 20;
 /// The number of lines, about 100 bytes each, for which files are read again.
 const MAX_WAITING: usize = 1 << 18;
-/// Batch bytes per line for which files are read again.
+/// Batch bytes per waiting line: a small memory budget allows fewer waiting lines.
 const BATCH_BYTES_PER_LINE: usize = 256;
 /// The number of lines in the files of rejected lines that contain waiting lines.
 const MAX_HELD: usize = 1 << 22;
@@ -197,7 +197,7 @@ impl Retry<'_> {
         // in order.
         let mut files: Vec<AuxiliaryFile> = snapshot.manifest().rejects.clone();
         files.sort_by_key(|file| file.written_at);
-        // Tests set a small batch.
+        // A small memory budget, and tests, have a small batch.
         let max_waiting = MAX_WAITING.min(self.run.batch_bytes / BATCH_BYTES_PER_LINE);
         self.run.progress.set_total(files.iter().map(|file| file.bytes).sum());
         for file in files {
@@ -270,7 +270,7 @@ impl Retry<'_> {
                     (Found::Rejected(reason), _) => self.reject(reason),
                     (Found::Accepted, None) => self.accept(),
                     (Found::Nowhere, None) => self.leave(Unreadable::FileChanged, &name, None),
-                    // The line can occur again after the error. The next retry gives the same ids.
+                    // The line can occur again after the error. The next retry stores the rest.
                     (Found::Accepted | Found::Nowhere, Some((cause, error))) => {
                         self.leave(*cause, &name, error.clone())
                     }

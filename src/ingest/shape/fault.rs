@@ -92,8 +92,8 @@ fn not_json(raw: &[u8]) -> String {
 /// Returns the literal of Python or JavaScript at which JSON ends, and its position from 1.
 /// `column` is the position of the error.
 fn foreign_literal(text: &str, column: usize) -> Option<(&'static str, usize)> {
-    // The error of `-Infinity` is at the letter after `I`.
-    (column.saturating_sub(2)..=column).find_map(|at| {
+    // The error of `-Infinity` is at the `I`.
+    (column.saturating_sub(1)..=column).find_map(|at| {
         let rest = text.get(at.checked_sub(1)?..)?;
         Some((FOREIGN_LITERALS.into_iter().find(|literal| rest.starts_with(literal))?, at))
     })
