@@ -33,8 +33,9 @@ pub(crate) struct CountReader {
     names: Vec<String>,
     /// The names by number.
     numbers: HashMap<String, u32>,
-    /// The name that followed each name the last time, and at the end the first name. Most names
-    /// are found by comparing them with this one. It contains no quote and no backslash.
+    /// For each name, the name that followed it most recently; the last entry is the first name of
+    /// an object. Most names equal the expected one, so that one comparison finds them. An expected
+    /// name contains no quote and no backslash.
     followers: Vec<u32>,
     /// The counts of the last object.
     counts: Vec<(u32, u64)>,

@@ -346,7 +346,7 @@ impl<'a> SessionFinder<'a> {
         Some((found, time))
     }
 
-    /// Finds the session of an event by its key. Takes a note of keys without a session.
+    /// Finds the session of an event by its key. Remembers the last key without a session.
     fn find(&mut self, key: u128, time: Micros, tokens: Option<(u128, u128)>) -> Option<FoundSession> {
         for (day, next) in &mut self.days {
             if let Some(found) = day.check(*next, key, time) {

@@ -25,8 +25,8 @@ pub(super) struct PerformanceTag {
     load: TagTime,
 }
 
-/// A time in microseconds. A negative one stands for none: that takes half of the memory of an
-/// `Option`.
+/// A time in microseconds. A negative value means that there is no time. It takes half of the
+/// memory of an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct TagTime(Micros);
 

@@ -31,8 +31,8 @@ pub(super) struct Errors {
     names: Arc<ErrorNames>,
     /// The number of events of each name.
     events: HashMap<u32, u64>,
-    /// The number of sessions by the names of their errors, in ascending order. Sessions have few
-    /// combinations of errors, and distinct sessions of any names are counted from these.
+    /// The number of sessions with each combination of errors, as sorted numbers of names. There
+    /// are few combinations, and the sessions with any of some errors are counted from them.
     sessions: HashMap<Vec<u32>, u64>,
 }
 
@@ -59,7 +59,7 @@ impl Errors {
 
     fn merge(mut self, other: Errors) -> Errors {
         if self.events.is_empty() {
-            // Shared sums have the names of the answer that computed them.
+            // A sum from the cache has its own names, so it is taken as a whole.
             return other;
         }
         for (number, events) in other.events {

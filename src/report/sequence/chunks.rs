@@ -5,7 +5,8 @@ use crate::report::query::window::Window;
 use crate::store::columns::Table;
 
 /// The maximum number of events of days that are read together. With their sessions, they take
-/// about 150 MB. A day with more events is a separate chunk.
+/// about 150 MB, or more for `performance`, whose tags are larger. A day with more events is a
+/// separate chunk.
 pub(super) const MAX_EVENTS: usize = 2 << 20;
 
 /// Returns the part of a window that can have sessions; `None` if there is none.

@@ -56,12 +56,12 @@ pub(super) fn fold_filtered<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S,
     Ok(folded)
 }
 
-/// The conditions on events that an event of each session satisfies.
+/// The conditions on events, and those that each session satisfies so far.
 pub(super) struct MetConditions<'a> {
     filter: &'a SessionFilter,
     /// The conditions of all `--where` options, as bits.
     all: u32,
-    /// The satisfied ones, by the number of the session.
+    /// The satisfied conditions of each session, as bits, by session number.
     met: Vec<AtomicU32>,
 }
 

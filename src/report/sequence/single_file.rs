@@ -83,6 +83,10 @@ where
         let scattered = ScatteredSessions::new(&runs);
         let (mut events, mut unsorted, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for SessionRun { session, rows } in &runs {
+            if conditions.is_none() && (self.value)(session.number).is_none() {
+                // The session of an excluded bot.
+                continue;
+            }
             let is_selected = match &mut conditions {
                 Some(conditions) => conditions.add(session.number, rows.clone()),
                 None => true,

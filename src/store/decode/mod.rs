@@ -84,10 +84,13 @@ impl ColumnReader {
 
     /// Reads some of the columns. `rows` are the positions of the rows to read, in ascending order;
     /// `None` for all rows. Returns `None` in the same cases as [`read_checked`], and for positions
-    /// that are not in the file.
+    /// that are not in the file or not in ascending order.
     pub fn read(&self, file: &OpenFile, names: &[&str], rows: Option<&[u32]>) -> Option<DataFrame> {
-        if rows.is_some_and(|rows| rows.last().is_some_and(|row| *row as usize >= self.rows())) {
-            return None;
+        if let Some(rows) = rows {
+            let is_outside = rows.last().is_some_and(|row| *row as usize >= self.rows());
+            if is_outside || !rows.is_sorted_by(|a, b| a < b) {
+                return None;
+            }
         }
         let selected = rows.map(SelectedRows::new);
         let groups = &self.0.footer.row_groups;
