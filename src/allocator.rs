@@ -74,10 +74,16 @@ pub fn release_free_memory() -> bool {
 
 /// Returns the resident bytes of the process; `None` if the operating system does not report them.
 pub fn resident() -> Option<u64> {
-    // The whole text is available to a single read.
+    const PATH: &str = "/proc/self/status";
+    // A single read returns the whole text, unless the user is in hundreds of groups.
     let mut buffer = [0; 8192];
-    let length = std::fs::File::open("/proc/self/status").ok()?.read(&mut buffer).ok()?;
+    let length = std::fs::File::open(PATH).ok()?.read(&mut buffer).ok()?;
     let status = std::str::from_utf8(buffer.get(..length)?).ok()?;
+    resident_of(status).or_else(|| resident_of(&std::fs::read_to_string(PATH).ok()?))
+}
+
+/// Returns the resident bytes that the text of `/proc/self/status` states.
+fn resident_of(status: &str) -> Option<u64> {
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     kib.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }

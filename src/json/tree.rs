@@ -161,8 +161,8 @@ impl Tree {
     fn push(&mut self, key: Value, tag: KeyTag, value: Value) -> NodeId {
         let node = self.nodes.len() as NodeId;
         self.nodes.push(Node::EMPTY);
-        // The parts are written to their place. As one new node they would be written and copied in
-        // words of different sizes, which is slow.
+        // The fields are written in place. A temporary node would be written and then copied in
+        // words of different sizes, which stalls the processor.
         if let Some(entry) = self.nodes.last_mut() {
             entry.member.key = key;
             entry.member.value = value;

@@ -60,8 +60,8 @@ pub(super) struct SettledSessions {
 
 /// Receives the events that a replay reads and the sessions that it computes.
 pub(super) trait ReplayVisitor {
-    /// Receives a batch of retained events, in any order. The replay of the first shard calls this
-    /// for the events of all shards, the other replays do not.
+    /// Receives a batch of retained events, in any order. Only the replay of the first shard calls
+    /// this, for the events of all shards.
     fn visit_events(&mut self, block: &Block) -> Result<()>;
     /// Receives the sessions that are settled after a date.
     fn visit_settled(&mut self, settled: SettledSessions) -> Result<()>;

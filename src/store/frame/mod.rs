@@ -178,8 +178,8 @@ impl Frame {
         }
         let gather = |index: usize| {
             let column = self.data.columns().get(index)?;
-            // Polars gathers numbers several times as slowly, since its code is optimized less: see
-            // the profile of this crate.
+            // Polars takes longer to gather numbers, since it is compiled without optimizations:
+            // see `Cargo.toml`.
             match self.columns.get(index)?.gather(column.dtype(), rows) {
                 Some(values) => Series::try_from((column.name().clone(), values)).ok(),
                 None => {

@@ -16,7 +16,7 @@ use crate::store::frame::Frame;
 /// summary determines. `sessions` are the summaries of these rows.
 ///
 /// # Errors
-/// Fails if the `merge_state` of a session cannot be serialized.
+/// Fails if a column cannot be read.
 pub fn consistent_rows(frame: &Frame, rows: &[usize], sessions: &[SessionSummary<'_>]) -> Result<Vec<bool>> {
     let columns = Table::Sessions.columns();
     let has_columns = frame.column_names().eq(columns.iter().map(|column| column.name))
