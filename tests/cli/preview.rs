@@ -120,6 +120,22 @@ fn rejected_lines_lead_to_the_next_command() {
 }
 
 #[test]
+fn rejected_end_of_a_resumed_file_suggests_no_preview() {
+    let sandbox = Sandbox::new();
+    let line = |time: &str| {
+        format!(
+            r#"{{"session_id":"s","chatbot_id":"c","event_name":"a","timestamp":"2026-11-09T{time}:00Z"}}"#
+        )
+    };
+    sandbox.write("a.ndjson", line("10:00") + "\n");
+    sandbox.wa("ingest a.ndjson").exits(0);
+    // The first line of the file is accepted, so a preview would not show the rejected one.
+    sandbox.write("a.ndjson", line("10:00") + "\ntext\n");
+    sandbox.write("b.ndjson", line("11:00") + "\n");
+    sandbox.run(["ingest", "a.ndjson", "b.ndjson"]).exits(0).says("`wa rejects` lists the rejected lines");
+}
+
+#[test]
 fn empty_file_gets_no_advice_about_maps() {
     let sandbox = Sandbox::new();
     sandbox.write("a.ndjson", "");
