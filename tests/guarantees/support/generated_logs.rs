@@ -358,7 +358,7 @@ pub fn distribute(lines: &[String], seeds: &[Seed], runs: &[[u8; 6]]) -> Vec<Run
         result.push(Run {
             files,
             batch_bytes: [1, 3000, 20_000, 1 << 30][usize::from(run[4] & 3)],
-            batches_per_commit: usize::from(1 + (run[5] >> 6)),
+            batches_per_commit: [1, 1, 1, 3][usize::from(run[5] >> 6)],
             force: run[4] & 4 != 0,
             atomic: run[4] & 56 == 0,
             whole_folder: run[5] & 3 == 0,
