@@ -60,6 +60,32 @@ fn as_of_latest_is_the_time_of_the_newest_event_for_active() {
 }
 
 #[test]
+fn all_reports_with_a_filter_equal_the_single_reports() {
+    let sandbox = store();
+    for filter in ["utm_source~source 1", "event.event_name~error_1"] {
+        let report = |name: &str| {
+            let flags = ["--days", "30", "--as-of", "latest", "--limit", "all"];
+            // `active` has no window, and some reports no limit.
+            let flags = match name {
+                "active" => &flags[2..4],
+                "all" | "events" | "sources" | "pages" | "locations" | "devices" | "sessions" | "paths" => {
+                    &flags
+                }
+                _ => &flags[..4],
+            };
+            let format = ["--format", "json", "--where", filter];
+            sandbox.run([&["report", name], flags, &format].concat()).json()
+        };
+        let all = report("all");
+        let reports = all.as_object().unwrap();
+        assert!(reports.len() >= 16, "{:?}", reports.keys());
+        for (name, found) in reports {
+            assert_eq!(found, &report(name), "{name} where {filter}");
+        }
+    }
+}
+
+#[test]
 fn csv_has_all_sessions_newest_first() {
     let sandbox = store();
     let csv = sandbox.wa("report sessions --format csv").output();

@@ -432,7 +432,7 @@ impl<'a> ClassifiedSessions<'a> {
     /// Reads the sessions that ended at `time` or later, with the columns for their classification,
     /// and the values of their events.
     fn ended_since(&self, time: Micros, columns: &[&str]) -> Result<(Vec<Frame>, Vec<EventValues>)> {
-        let all = with_columns(columns, self.columns(true).into_iter().chain(["ended_at"]));
+        let all = with_columns(columns, self.columns(true).into_iter().chain(["started_at", "ended_at"]));
         let ended = |frame: Frame| {
             let ends = frame.ints("ended_at")?;
             frame.filter(ends.iter().map(|end| end.is_some_and(|end| end >= time)))
