@@ -8,7 +8,7 @@ use super::{EventTags, SequenceEvent, SequenceFold, Tag};
 use crate::error::Result;
 use crate::report::metric::session_index::{SessionFinder, SessionIndex};
 use crate::report::query::Query;
-use crate::report::query::tables::{Tables, map_frames};
+use crate::report::query::tables::{Tables, map_frames, with_columns};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::Day;
@@ -32,14 +32,8 @@ impl<T: Tag> WindowRead<'_, T> {
 
     /// Returns the columns of events for their tags, their sessions and the conditions.
     pub fn columns(&self) -> Vec<&'static str> {
-        let mut columns = self.tags.columns();
         let of_conditions = self.conditions.map(MetConditions::columns).unwrap_or_default();
-        for name in self.index.columns(&[]).into_iter().chain(of_conditions) {
-            if !columns.contains(&name) {
-                columns.push(name);
-            }
-        }
-        columns
+        with_columns(&self.tags.columns(), self.index.columns(&[]).into_iter().chain(of_conditions))
     }
 
     /// Computes the sum over the sequences of the sessions; `None` without sessions. `value`
