@@ -150,8 +150,8 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         let (from, to) = options.window.resolve(today, latest)?;
         let window = report::Window { from, to, today };
         report::check_chatbots(snapshot, &options.chatbots)?;
-        // Printed lines cannot be withdrawn, so the list cannot start over. Open files stay
-        // readable.
+        // Printed lines cannot be withdrawn, so the list cannot start over. Pinned files stay
+        // readable after a writer removes them.
         let dates = Some(window.utc_dates(snapshot.zone()));
         let snapshot = &snapshot.pin_files(Table::Events, dates)?;
         let mut conditions = options.conditions.clone();

@@ -31,7 +31,8 @@ pub(super) fn report_file_size_limit(printer: &Printer) {
 /// Handles Ctrl-C and similar signals: ends the process between two commits, with a message that
 /// says what is stored. A second signal ends it immediately.
 pub(super) fn watch(change: Change, printer: &Printer) {
-    // The handlers and their thread stay for the rest of the process.
+    // The handlers and their thread remain until the process ends, so they are
+    // installed only if the command is the whole process.
     if !printer.owns_process() {
         return;
     }

@@ -87,7 +87,7 @@ fn reason(text: &str) -> Result<String, String> {
     ))
 }
 
-/// The width of a line's text in the table, at most.
+/// The maximum width of a line's text in the table.
 const MAX_SHOWN: usize = 200;
 
 /// The validated options.
@@ -228,6 +228,6 @@ fn shown(reject: &RejectRecord) -> String {
         return "(removed)".to_owned();
     }
     let bytes = reject.raw_bytes();
-    // A terminal cell takes at most a few bytes.
+    // A terminal cell shows a few bytes at most, so this part fills the column.
     String::from_utf8_lossy(bytes.get(..16 * MAX_SHOWN).unwrap_or(&bytes)).into_owned()
 }

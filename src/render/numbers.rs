@@ -8,7 +8,7 @@ use crate::time::{Micros, Zone, format_utc};
 /// The text of an unknown value.
 pub(super) const UNKNOWN: &str = "–";
 
-/// The minimum time, in milliseconds, that is shown in seconds, minutes and hours.
+/// Times from this number of milliseconds on are shown as durations such as `12s` or `1m 05s`.
 const LONG_TIME_MS: i64 = 10_000;
 
 /// Formats an integer with commas between groups of three digits.

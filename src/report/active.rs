@@ -106,7 +106,7 @@ pub(crate) fn count_by_class(
 
 /// The sessions that were active at a moment.
 struct ActiveSessions {
-    /// The chatbots and bot sessions; the window is the day of the moment.
+    /// The chatbots, and whether bot sessions count. The window is the day of the moment.
     query: Query,
     /// The moment minus the timeout.
     since: Micros,

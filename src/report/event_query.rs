@@ -401,7 +401,7 @@ impl<'a> EventSearch<'a> {
 
 fn positions(frame: &Frame, number: usize, rows: &[u32]) -> Result<Vec<EventPosition>> {
     let (times, ids) = (frame.ints("timestamp")?, frame.texts("id")?);
-    // Ids are UUIDs in canonical form, which sort the same as numbers and as strings.
+    // Ids are UUIDs in canonical form, whose numeric order equals their order as strings.
     let id = |row: usize| ids.get(row).and_then(|id| uuid::Uuid::try_parse(id).ok()).unwrap_or_default();
     let position = |&row: &u32| {
         let (time, id) = (times.or_zero(row as usize), id(row as usize).as_u128());

@@ -126,7 +126,8 @@ fn push_names(names: &[(String, String)], text: &mut String) {
     }
 }
 
-/// Appends keys with their values: all in one line, or one per line if there are conditions.
+/// Appends an item for each key, with its values on one line. Alternatives with conditions are on
+/// separate lines.
 fn push_pairs(pairs: &[(String, Vec<String>)], text: &mut String) {
     for (key, values) in pairs {
         let has_conditions = values.len() > 1 && values.iter().any(|value| value.contains(" if "));

@@ -38,7 +38,7 @@ const SYNONYMS: [(&str, &str); 30] = [
 
 /// Adds a suggestion to the error about an unknown command. clap suggests only commands with a
 /// similar spelling. This function also suggests commands for synonyms, and for names of reports.
-/// If only other reports have an option, it adds the reason.
+/// If an option exists only in other reports, the error gets the reason why this report lacks it.
 pub(in crate::cli) fn improve(mut error: clap::Error, command: &clap::Command) -> clap::Error {
     if !matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument) {
         return error;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::report::MAX_LIMIT;
 use crate::time::{Day, Micros, parse_human};
 
-/// 9999-12-31.
+/// The last valid day: 9999-12-31.
 const LAST_DAY: Day = Day(2_932_896);
 
 /// Returns the absolute form of a path on the command line. In `wa.toml`, a relative path is
@@ -60,12 +60,12 @@ pub(in crate::cli) enum ExportFormat {
     Csv,
 }
 
-/// Parses a time.
+/// Parses a time such as `2026-01-31T12:00:00Z`.
 pub(in crate::cli) fn time(text: &str) -> Result<Micros, String> {
     parse_human(text).ok_or_else(|| "write a time like 2026-01-31T12:00:00Z".to_owned())
 }
 
-/// Parses a day of a window. Events have no times before 1970 or after 9999.
+/// Parses a day of a window: `today`, `yesterday`, `latest`, or a date from 1970 to 9999.
 pub(in crate::cli) fn day(text: &str) -> Result<AsOf, String> {
     match text {
         "today" => Ok(AsOf::Today),
@@ -78,7 +78,7 @@ pub(in crate::cli) fn day(text: &str) -> Result<AsOf, String> {
     }
 }
 
-/// Parses the time of a report about a single moment.
+/// Parses the time of a report on one point in time: a time, or `latest`.
 pub(in crate::cli) fn moment(text: &str) -> Result<Moment, String> {
     if text == "latest" {
         return Ok(Moment::Latest);

@@ -206,15 +206,16 @@ pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
     pruned_days(report, printer);
 }
 
-/// Returns a line that says how to look at rejected lines; empty if the explanation of the ingest
-/// says it.
+/// Returns a line that names the command that shows rejected lines. Returns an empty string if no
+/// line was newly rejected, or if the explanation of the ingest already names a command.
 pub fn next_step(report: &IngestReport) -> String {
     // After a failure, the rejected lines of the last batches are not stored.
     let is_stored = report.committed && report.summary.total.rejected_total() > 0;
     if report.new_rejects == 0 || report.explanation.is_some() || !is_stored {
         return String::new();
     }
-    // Other lines of a resumed file were accepted. A preview reports no missing chatbots.
+    // A preview shows the start of a file. In a resumed file, lines at the start were accepted, so
+    // a preview would not show the rejected ones. It rejects no lines without a chatbot either.
     let is_unusable = |FileSummary { file, outcome, counts, .. }: &&FileSummary| {
         let rejected = counts.rejected_total();
         let previewed = rejected - counts.rejected.get(&RejectReason::NoChatbotId).copied().unwrap_or(0);
@@ -256,7 +257,7 @@ pub fn folder_warnings(folders: &[FolderWithoutLogs], printer: &Printer) {
     }
 }
 
-/// Warns about compressed logs in folders that were not read.
+/// Warns about compressed logs in folders whose compression is not supported.
 fn unread_logs(report: &IngestReport, printer: &Printer) {
     if let Some(first) = report.unread_logs.first() {
         let logs = pluralize(report.unread_logs.len() as u64, "compressed log was", "compressed logs were");

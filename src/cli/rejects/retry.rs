@@ -167,7 +167,7 @@ fn lines(report: &RetryReport) -> String {
 
 /// Returns why lines of a file were not read. `error` is the error of the file, or the map.
 fn explanation(cause: Unreadable, file: &str, error: &str) -> String {
-    // Names are relative to the folder of the ingest.
+    // The stored name can be relative. The absolute path shows where the file was searched.
     let path =
         || std::path::absolute(file).map_or_else(|_| file.to_owned(), |path| path.display().to_string());
     match cause {

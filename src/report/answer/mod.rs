@@ -47,7 +47,7 @@ pub enum BotSessions {
 }
 
 impl BotSessions {
-    /// Returns how a query treats `sessions` bot sessions.
+    /// Returns the variant for a query that found `sessions` bot sessions.
     pub(crate) fn new(query: &Query, sessions: u64) -> BotSessions {
         if query.include_bots { BotSessions::Included(sessions) } else { BotSessions::Excluded(sessions) }
     }
@@ -133,9 +133,9 @@ pub trait ReportBody: Serialize + Send + Sync {
         None
     }
 
-    /// Returns the groups that are compared with the previous period. Days differ between two
-    /// periods, long lists of hours would hide the figures, and rows of a tree have no unique
-    /// names. These groups are therefore excluded.
+    /// Returns the groups that are compared with the previous period. Excludes groups by day, since
+    /// two periods have different days, groups by hour or weekday, whose long lists would hide the
+    /// figures, and trees, whose rows have no unique names.
     fn compared_groups(&self) -> Vec<Group<'_>> {
         let is_time = |key: &&str| matches!(*key, "stat_date" | "hour" | "weekday");
         let is_compared = |group: &Group<'_>| group.name != "tree" && !group.dimensions.iter().any(is_time);

@@ -152,7 +152,7 @@ pub(crate) fn interval_trends(
     let window = query.window;
     let pruned = pruned::in_window(tables, query)?;
     let first = pruned.map_or(window.from, |last| last.plus(1).max(window.from));
-    // Ingest accepts events up to a day in the future.
+    // Ingest accepts events up to a day in the future, so the last data can be after today.
     let last = window.to.min(window.today.max(tables.days().map_or(window.today, |(_, last)| last)));
     let listed = Window { from: first, to: last, ..window };
     let intervals = Intervals::new(interval, listed, tables.zone())?;

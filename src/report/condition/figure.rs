@@ -202,7 +202,8 @@ fn unknown(answers: &[&dyn Answer], path: &[String]) -> Error {
     error.hint(format!("the figures are {}", names.join(", ")))
 }
 
-/// Returns the full name of the row figure that is nearest to a name, with or without its list.
+/// Returns the full name of the row figure that is nearest to a name. The name is compared with
+/// each figure with and without the name of its list.
 fn nearest_row<'f>(name: &str, figures: impl Iterator<Item = (&'f Figure<'f>, &'f str)>) -> Option<&'f str> {
     let figures: Vec<(String, &str)> = figures
         .flat_map(|(figure, full)| {

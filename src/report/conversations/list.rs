@@ -132,7 +132,7 @@ pub(super) fn read(
     Ok(RowList::complete(rows.collect()))
 }
 
-/// Orders conversations, newest first, then by id. Ids have the same order as numbers and as
+/// Orders conversations, newest first, then by id. The numeric order of ids equals their order as
 /// strings.
 fn compare(a: &(SessionFact, Exchange), b: &(SessionFact, Exchange)) -> Ordering {
     b.0.started.cmp(&a.0.started).then_with(|| a.0.id.cmp(&b.0.id))

@@ -27,7 +27,8 @@ pub(super) fn longest(events: &[StepEvent], steps: usize, limits: &Limits) -> Ch
     longest
 }
 
-/// Returns the events of a window that make a chain longer, each as early as possible.
+/// Returns the longest chain of a window. It consists of the earliest events that each make it
+/// longer.
 fn chain(events: &[StepEvent], steps: usize) -> Chain {
     let mut matching = Matching::new(steps);
     events.iter().filter(|event| matching.add(event.steps)).map(|event| event.time).collect()

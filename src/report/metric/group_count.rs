@@ -138,7 +138,7 @@ type GroupPart = (Vec<GroupCount<String>>, u64);
 
 /// Counts the sessions of a window by each of the given columns. Each column is given with the
 /// label of its null values. Returns the counts in the order of the columns, and the number of bot
-/// sessions. `report` is the name of the report, which always gives the same columns.
+/// sessions. `report` is the name of the report, which must pass the same columns in every call.
 pub(crate) fn count_sessions<const N: usize>(
     tables: &dyn Tables,
     query: &Query,

@@ -59,7 +59,7 @@ impl Errors {
 
     fn merge(mut self, other: Errors) -> Errors {
         if self.events.is_empty() {
-            // A sum from the cache has its own names, so it is taken as a whole.
+            // An empty sum has no names. Take the other sum with the names of its numbers.
             return other;
         }
         for (number, events) in other.events {

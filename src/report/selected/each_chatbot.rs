@@ -95,8 +95,8 @@ impl ChatbotRun<'_> {
 }
 
 /// Runs a function. With `inline`, it runs on one thread, including all parallel work that it
-/// starts. Waking other threads would take longer than reading the few rows of each of many
-/// chatbots.
+/// starts. If there are many chatbots, each has few rows, and waking other threads would take
+/// longer than reading these rows.
 fn inline_if<R: Send>(inline: bool, run: impl FnOnce() -> R + Send) -> R {
     match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
         Ok(pool) if inline => pool.install(run),

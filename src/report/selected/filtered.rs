@@ -36,8 +36,9 @@ pub(in crate::report) fn with_selected_sessions<T>(
     }
     let filter = SessionFilter::new(&request.conditions, tables.zone());
     let sessions = ClassifiedSessions::new(tables, &filter);
-    // Reads of the events are expensive, so concurrent reads of the report must not repeat them.
-    // Otherwise, the report evaluates the conditions, or its first read classifies the sessions.
+    // If conditions need events, classify the sessions in advance: reading events is expensive, and
+    // concurrent reads of the report could repeat it. This is not needed if the report evaluates
+    // the conditions itself. Conditions on sessions are evaluated in the first read of the report.
     let is_prepared = filter.needs_events() && !(filter.has_few_conditions() && evaluates_filter(request));
     let prepared = if is_prepared { read_days(request) } else { Vec::new() };
     prepared.into_iter().try_for_each(|days| sessions.prepare(Some(days)))?;

@@ -125,14 +125,14 @@ pub(crate) trait SequenceFold<S, T = u32>: Sync {
     /// Adds the sequence of a session or visitor, which has at least one event, to the sum.
     fn add(&self, sum: &mut Self::Sum, value: &S, events: &[SequenceEvent<T>]);
 
-    /// Receives a sequence that another fold adds to a sum, which is merged into the sum of this
-    /// fold. A fold that collects more than its sum collects it here.
+    /// Receives a sequence that another fold adds to its own sum. That sum is later merged into the
+    /// sum of this fold. A fold that collects data outside of its sum collects it here.
     fn collect(&self, value: &S, events: &[SequenceEvent<T>]) {
         let _ = (value, events);
     }
 
-    /// Returns whether a sequence may add something else if events of the same instant are in
-    /// another order. If not, their ids are not read.
+    /// Returns whether the contribution of a sequence may depend on the order of events of the same
+    /// instant. If not, the ids that determine this order are not read.
     fn depends_on_ties(&self, events: &[SequenceEvent<T>]) -> bool {
         let _ = events;
         true

@@ -69,8 +69,7 @@ fn tables() -> MemoryTables {
         let id = session.session.clone().unwrap();
         let at =
             |seconds: i64, name| Event { time: time(&start) + seconds * SECOND, ..event(&start, &id, name) };
-        // Ids are in the order of this list. The log has late events, and events of the same
-        // instant.
+        // Ids are in the order of this list. Some events are late, and some have the same time.
         tables.events.extend([at(120, "step 3"), at(60, "step 2"), at(0, "step 1"), at(60, "step 1")]);
         tables.events.extend([at(30, "other"), at(130, "step 9")]);
         tables.sessions.push(session);
@@ -88,8 +87,8 @@ fn sequences_are_ordered_by_time_and_id_in_any_chunks() {
     }
 }
 
-/// Returns the sequences of two sessions on each of ten days: of their only dates, in one file.
-/// The events of one have different times, and two events of the other have the same time.
+/// On each of ten days, two sessions have all their events in one file. All events of one session
+/// have different times; two events of the other session have the same time.
 #[test]
 fn sequences_in_single_files_are_ordered_by_time_and_id() {
     let mut tables = tables();

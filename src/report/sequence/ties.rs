@@ -122,7 +122,7 @@ fn read_ids(
 ) -> Result<Vec<(Position, u128)>> {
     let files = map_frames(tables, Table::Events, Some(dates), &["id"], |index, frame: &Frame| {
         let ids = frame.texts("id")?;
-        // All ids are UUIDs in the same notation, which sort the same as numbers and as strings.
+        // Ids are UUIDs in canonical form, whose numeric order equals their order as strings.
         let id = |row: u32| ids.get(row as usize).and_then(|id| uuid::Uuid::try_parse(id).ok());
         let positions = numbers.get(index).map_or(&[][..], |number| of_frame(tied, *number));
         let ids = positions.iter().map(|position| (*position, id(position.1).unwrap_or_default().as_u128()));

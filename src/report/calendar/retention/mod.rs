@@ -56,7 +56,7 @@ pub(crate) fn retention(
     let window = query.window;
     let pruned = pruned::in_window(tables, &query)?;
     let first = first_cohort(tables, &query, options.interval, pruned);
-    // Ingest accepts events up to a day in the future.
+    // Ingest accepts events up to a day in the future, so the last data can be after today.
     let last = window.to.min(window.today.max(tables.days().map_or(window.today, |(_, last)| last)));
     let periods = Periods::new(options.interval, first, last, tables.zone())?;
     let counted = Query { window: Window { from: first, to: last, ..window }, ..query.clone() };

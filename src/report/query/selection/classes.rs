@@ -101,7 +101,7 @@ impl Merge {
     }
 }
 
-/// The classes of each row of a frame, as bits. Rows after the last one have no class.
+/// The classes of each row of a frame, as bits. Rows beyond the end of the list have no class.
 pub(crate) type RowMasks = Arc<Vec<u64>>;
 
 /// The number of classes that have a bit in [`RowMasks`].
@@ -333,8 +333,9 @@ impl<'a> ClassifiedSessions<'a> {
         classes
     }
 
-    /// Calls `visit` with the number of each frame of the given columns of sessions, and with the
-    /// sessions of a class in it, or only those that `selection` selects.
+    /// Calls `visit` with the number of each frame of sessions, and a frame of the sessions of a
+    /// class, with the given columns. If `selection` is given, these are only the sessions that it
+    /// selects.
     fn visit_class(
         &self,
         days: Option<(Day, Day)>,
@@ -499,11 +500,11 @@ impl RowSelection for Classified<'_> {
     }
 }
 
-/// Selects the sessions of a class, or only those that another selection selects.
+/// Selects the sessions of a class that another selection, if given, also selects.
 struct InClass<'a> {
     of_class: &'a dyn RowSelection,
     selection: Option<&'a dyn RowSelection>,
-    /// The number of frames before the first one.
+    /// The number of frames of earlier chunks.
     offset: usize,
 }
 
