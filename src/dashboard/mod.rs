@@ -67,7 +67,7 @@ pub(crate) fn build(
         let is_default = position.scope == 0 && position.window == options.selected && !is_previous;
         let mut encoded = EncodedAnswer::new(answer);
         if is_previous {
-            // The notes of the page are on its window.
+            // The page shows only the notes on the window, not those on the previous period.
             encoded.clear_notes();
         }
         Prepared {

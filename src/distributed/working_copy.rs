@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::store::file_system::{Access, DirEntry, FileSystem, Link, OpenFile, OsFileSystem, SyncAll};
 use crate::store::manifest::Manifest;
 
-/// The requests for files, between the threads that read and those that download.
+/// The requests for files: threads that read add them, and threads that download fulfil them.
 #[derive(Debug, Default)]
 pub struct FileRequests {
     state: Mutex<State>,

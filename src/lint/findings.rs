@@ -120,7 +120,8 @@ pub struct LintReport {
     /// The findings, by number of events in descending order, then by event name, rule and
     /// property.
     pub findings: Vec<Finding>,
-    /// The number of events with findings or properties that exceeded a limit and were ignored.
+    /// The number of events with findings or properties that were not tracked, because there were
+    /// too many different ones.
     pub untracked: u64,
 }
 

@@ -60,7 +60,7 @@ impl AdoptedDays {
         Ok(adopted)
     }
 
-    /// Returns whether the target adopts a day of a chatbot whose sessions were pruned.
+    /// Returns whether a day of a chatbot is among the adopted days with pruned sessions.
     pub(super) fn has_sessions_of(&self, chatbot: &str, day: Day) -> bool {
         self.sessions.get(chatbot).is_some_and(|days| days.contains(day))
     }

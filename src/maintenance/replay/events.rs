@@ -101,7 +101,7 @@ impl FileReader<'_> {
         Ok(Some(EventBatch { date: self.file.day, block, bytes }))
     }
 
-    /// Returns the share of some rows in the size of the file.
+    /// Returns the bytes of the file that a number of its rows account for, in proportion.
     fn share(&self, rows: u64) -> u64 {
         (u128::from(self.file.bytes) * u128::from(rows) / u128::from(self.file.rows.max(1))) as u64
     }

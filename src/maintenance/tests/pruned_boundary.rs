@@ -206,7 +206,7 @@ fn session_moved_to_a_pruned_day_is_added_to_its_metrics() {
 }
 
 #[test]
-fn unchanged_session_keeps_its_times_and_split_its_first() {
+fn rebuild_keeps_created_at_of_unchanged_and_split_sessions() {
     let mut fixture = Fixture::new(NOW);
     fixture.ingest(&at(&["11T10:00", "11T10:20"]));
     fixture.ingest(&at(&["12T10:00"]));
