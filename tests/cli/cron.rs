@@ -262,9 +262,9 @@ fn rotated_log_is_unchanged_under_all_its_names() {
             std::fs::rename(name(number), name(number + 1)).unwrap();
         }
         sandbox.write("chat.ndjson", lines(night * 10, night * 10 + 10));
-        let account = sandbox.wa("--quiet ingest chat.ndjson* --format json").exits(0).output();
-        let account: serde_json::Value = serde_json::from_str(&account).unwrap();
-        assert_eq!(account["total"]["read"], 10, "night {night}: {account}");
+        let summary = sandbox.wa("--quiet ingest chat.ndjson* --format json").exits(0).output();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        assert_eq!(summary["total"]["read"], 10, "night {night}: {summary}");
     }
     assert_eq!(stored(&sandbox), (0..70).collect::<Vec<_>>());
 }

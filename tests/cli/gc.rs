@@ -165,8 +165,8 @@ fn pruned_statistics_stay_pruned() {
     assert_eq!(first_day(&sandbox), "2026-07-13");
     // A late line of a day whose sessions are retained and whose statistics are pruned.
     sandbox.write("late.ndjson", line("shop", "2026-07-02T11:00:00Z", ""));
-    let account = sandbox.wa("ingest late.ndjson --format json").json();
-    assert_eq!(account["total"]["stored"], 1);
+    let summary = sandbox.wa("ingest late.ndjson --format json").json();
+    assert_eq!(summary["total"]["stored"], 1);
     assert_eq!(first_day(&sandbox), "2026-07-13");
     sandbox.wa("verify").exits(0);
     // Neither a rebuild nor a change of the time zone restores them.

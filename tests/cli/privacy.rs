@@ -36,10 +36,10 @@ fn export_can_be_piped_into_another_store() {
     let sandbox = with_store();
     let lines = sandbox.wa("export").output();
     assert_eq!(lines.lines().count(), 2);
-    let account = sandbox
+    let summary = sandbox
         .run_with_input(["--store", "copy", "ingest", "-", "--format", "json"], lines.as_bytes())
         .json();
-    assert_eq!(account["total"]["stored"], 2);
+    assert_eq!(summary["total"]["stored"], 2);
     assert_eq!(sandbox.wa("export --user user_ada").output().lines().count(), 1);
     assert_eq!(
         sandbox.wa("export --format csv --from 2026-11-01 --to 2026-11-30").output().lines().count(),

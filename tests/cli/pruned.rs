@@ -89,8 +89,8 @@ fn pruned_days_follow_the_time_zone_of_the_store() {
     sandbox.wa("ingest -q a.ndjson").exits(0);
     sandbox.wa("gc -q --yes").exits(0);
     let outcomes = || {
-        let account = sandbox.wa("ingest late.ndjson --format json").json();
-        (account["total"]["already_pruned"].clone(), account["total"]["stored"].clone())
+        let summary = sandbox.wa("ingest late.ndjson --format json").json();
+        (summary["total"]["already_pruned"].clone(), summary["total"]["stored"].clone())
     };
     assert_eq!(outcomes(), (1.into(), 0.into()));
     assert_eq!(outcomes(), (0.into(), 0.into()));

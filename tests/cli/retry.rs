@@ -281,7 +281,7 @@ fn equal_elements_of_two_envelopes_of_a_record_are_two_lines() {
     let sandbox = Sandbox::new();
     let element = r#"{"event_name":"x","timestamp":"2026-11-09T10:00:00Z"}"#;
     let envelope = |session: &str| format!(r#"{{"session_id":"{session}","events":[{element}]}}"#);
-    // Equal elements are counted, not stored, only after the first rejected lines.
+    // Equal elements are counted instead of stored, but not among the first 16 rejected lines.
     let wrapped = |payload: &str| format!("{{\"schema\":{{\"type\":\"struct\"}},\"payload\":{payload}}}\n");
     let event = |n: u32| element.replace("\"x\"", &format!("\"x{n}\",\"session_id\":\"s\""));
     let mut log: String = (0..20).map(|n| wrapped(&event(n))).collect();
@@ -311,8 +311,8 @@ fn elements_of_envelopes_and_lists_are_read_from_their_file() {
     let list = serde_json::json!([{"session_id": "e", "event_name": "z", "timestamp": 1_794_211_200}, 4]);
     sandbox.write("c.json", serde_json::to_string_pretty(&list).unwrap());
     sandbox.wa("ingest a.ndjson b.ndjson c.json").exits(0);
-    // Elements of different envelopes are different lines: three of each envelope without a
-    // chatbot are two texts, and each envelope has a number.
+    // Equal elements of different envelopes are different rejected lines. Each envelope without a
+    // chatbot has three rejected events, and each envelope has a number.
     let counts = sandbox.wa("rejects --format json").json();
     assert_eq!(counts["files"], serde_json::json!({"a.ndjson": 9, "b.ndjson": 3, "c.json": 2}), "{counts}");
     // The elements of the second envelope are stored, and are not read with the other chatbot.
@@ -378,8 +378,9 @@ fn rows_of_csv_are_read_with_the_header_of_their_file() {
     let rows = format!("{when},v,p,\n{when},v,q,\"a\n{when},v,p,\n\nb\"\n{when},v,p,\n");
     sandbox.write("a.csv", format!("when,who,what,\"no\nte\"\n{rows}"));
     sandbox.write("b.csv", format!("when,what,who,note\n{rows}{when},other,v,\n"));
-    // As native lines: the rows are not JSON. As rows: they have no chatbot. If they are rejected
-    // as both, the row that spans lines is read from its stored text and from the file.
+    // Without the map the rows are rejected because they are not JSON, with the map because they
+    // have no chatbot. After both ingests, the row that spans lines is read from its stored text
+    // and from the file.
     let (native, mapped) = ("", " --map map.toml");
     for (ingests, read) in [(&[native][..], mapped), (&[mapped], ""), (&[native, mapped], mapped)] {
         std::fs::remove_dir_all(sandbox.path("wa-store")).ok();
@@ -392,7 +393,8 @@ fn rows_of_csv_are_read_with_the_header_of_their_file() {
         sandbox.wa(&format!("--store direct ingest {again}")).exits(0);
         let stored = events(&sandbox, "wa-store");
         assert_eq!(stored, events(&sandbox, "direct"), "{ingests:?}");
-        // Equal rows of both files have equal ids, whatever their columns: three of each, and one.
+        // Equal rows of the two files are one event, whatever the order of their columns: three
+        // events of both files and one of b.csv.
         assert_eq!(stored.len(), 4, "{ingests:?}");
         assert_eq!(sandbox.wa("rejects").output(), "0 rejected lines\n");
     }

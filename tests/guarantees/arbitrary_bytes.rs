@@ -230,7 +230,7 @@ const MAPS: &[&str] = &[
 ];
 
 #[test]
-fn robustness_holds_for_values_of_other_lines() {
+fn robustness_holds_for_lines_with_repeated_values() {
     properties::lines(b"77\"\"{}0\n0\n5\n77\"\"{}005");
 }
 

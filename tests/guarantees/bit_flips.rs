@@ -430,7 +430,7 @@ impl Intact {
             let clock = parsed.clock();
             printer.finish(cli::run(parsed, clock, &printer)).err()
         }));
-        // A caught panic has also printed its text.
+        // A panic that `wa` caught counts as well.
         let status = status.ok().filter(|_| panics == self::panics());
         Run { status, out: out.text(), err: err.text() }
     }

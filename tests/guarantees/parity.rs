@@ -339,7 +339,7 @@ fn files_of_a_job_are_recognized_as_those_of_an_ingest() {
     let all = all.into_iter().chain(["without-ids.ndjson"]);
     assert!(run(&all.clone().map(read).collect::<Vec<_>>()));
     let again: Vec<_> = all.clone().map(unchanged).collect();
-    // A line in the future is read again, and is then a known rejected line.
+    // A file with a line in the future is read again. That line is already stored as rejected.
     run(&again);
     // A renamed file, a file that has grown, and one without ids, which cannot be resumed.
     fs::rename(path("stays.ndjson"), path("rotated.ndjson")).unwrap();

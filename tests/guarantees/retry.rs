@@ -17,7 +17,7 @@ use super::support::generated_logs::NOW;
 use super::support::memory_file_system::MemoryFileSystem;
 use super::support::tables;
 
-/// A batch size with which the files of rejected lines are read again for one line at a time.
+/// A batch size so small that a retry reads the input file again for each of its rejected lines.
 const ONE_LINE: usize = 256;
 
 /// A line of a log. Lines of a file with the same number are equal.
@@ -238,7 +238,7 @@ fn check(files: &[Vec<Line>], operations: &[Operation]) {
         }
     }
     (0..2).for_each(|file| logs.hide(file, false));
-    // A retry of everything stores what was rejected, without the help of an ingest.
+    // A retry of all lines stores every rejected event without another ingest.
     if ingested.contains(&true) {
         logs.run(Operation::Retry { file: None, reason: None, with_chatbot: true, in_rounds: false });
         let is_ingested = |(session, _): &(String, String)| {

@@ -17,8 +17,8 @@ fn forget(disk: &Disk, kind: IdentifierKind, value: &str) {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: fixtures::cases(60), ..ProptestConfig::default() })]
-    /// A merge of two stores, if one has forgotten a person, equals ingesting the log of the
-    /// other store into it, in any order.
+    /// Merging a store that has forgotten a person with another store, in any order, equals
+    /// ingesting the log of the other store into the first.
     #[test]
     fn merge_forgets_what_one_store_has_forgotten(
         seeds in prop::collection::vec(any::<Seed>(), 2..30), start: u8, split: u8, person in 0..4usize

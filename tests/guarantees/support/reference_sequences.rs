@@ -274,7 +274,7 @@ impl ReferenceReports<'_> {
                 events.iter().map(|event| text(event, "event_name").unwrap().to_owned()).collect();
             names.dedup();
             names.push("(end)".to_owned());
-            // The end of the session is shown if it is among the steps.
+            // A path includes the end of its session only if it has fewer than `steps` events.
             names.truncate(steps);
             *counts.entry(names).or_default() += 1;
         }
