@@ -74,7 +74,7 @@ def compare(bench, wa, store, days):
     if duckdb is None:
         bench.say("DuckDB's command line is skipped: cannot find `duckdb` (pip install duckdb-cli).")
     header = ["question", "wa, ms", "CPU ms", "peak MB"]
-    header += ["DuckDB, ms", "CPU ms", "peak MB", "wa / it"] if duckdb else []
+    header += ["DuckDB, ms", "CPU ms", "peak MB", "ratio"] if duckdb else []
     for name in engines:
         header += [f"query alone in {name}, ms", "CPU ms", "peak MB"]
     lines = []

@@ -204,7 +204,7 @@ def measure_duckdb(folder, name, path):
 def measure_job(folder, path):
     """Returns the CPU time and the wall time of DuckDB for the whole job, in seconds.
 
-    Checks the numbers of events and sessions against those in the store, which is that of the CSV file.
+    Checks the numbers of events and sessions against the store of the last ingest (the CSV file).
     """
     command = [sys.executable, HERE / "peers" / "duckdb_csv_peer.py", folder / "duckdb", "2", path]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)

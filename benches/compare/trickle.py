@@ -9,7 +9,7 @@ from programs import HERE, Wa, tables
 from reports import RUNS, WARM_UP, WINDOWED, command
 
 FEW = 20
-"""The number of first runs, and of last runs, that are compared."""
+"""The number of runs at the start, and at the end, that are compared."""
 SINGLE = "a single run"
 
 

@@ -11,7 +11,7 @@ from reports import tell
 
 HERE = Path(__file__).resolve().parent
 FEW = 30
-"""The number of first runs, and of last runs, that are compared."""
+"""The number of runs at the start, and at the end, that are compared."""
 
 
 def year(bench):

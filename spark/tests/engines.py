@@ -98,7 +98,7 @@ def sail():
     finally:
         spark.stop()
         server.stop()
-        # Otherwise this process could not start a Spark session itself.
+        # With this variable, this process could not start a Spark session without Connect.
         os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
 
 

@@ -1,4 +1,4 @@
-"""Failures of file systems, and other programs at the same time: with fakes in place of Spark."""
+"""Failures of file systems and conflicts with other programs, with fakes in place of Spark."""
 
 import os
 import tempfile

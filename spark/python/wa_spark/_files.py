@@ -267,7 +267,7 @@ class FileSystems:
         address = path.toUri()
         key = (address.getScheme(), address.getAuthority())
         if key not in self._open:
-            # A separate instance, because the settings of a shared one do not change.
+            # A separate instance, because a shared one keeps its settings.
             system = self._hadoop.fs.FileSystem.newInstance(address, self._settings)
             self._open[key] = system
             self._write_no_checksum_files(system)
@@ -308,7 +308,7 @@ class FileSystems:
 
 
 class _Unfinished(RuntimeError):
-    """A failed write to a file that was created before."""
+    """A write that failed after it had created the file."""
 
 
 def _java_error():
