@@ -135,7 +135,7 @@ pub(crate) static EVENTS: &[Column] = &[
     opt("ip_address", Text, "IP address, as far as `privacy.ip` allows."),
     opt("country_code", Text, "Country (ISO 3166-1 alpha-2), from the log or the IP address."),
     opt("city", Text, "City, from the log or the IP address."),
-    opt("extra", Json, "Fields of the line without a column, and values of the wrong type: an object."),
+    opt("extra", Json, "Fields of the line that have no column, and values of the wrong type: an object."),
     col("created_at", Timestamp, "When the event was stored."),
 ];
 

@@ -70,10 +70,10 @@ impl DaySet {
     }
 }
 
-/// A forgotten identifier or rejected line.
+/// A forgotten identifier, session or rejected line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
-    /// Keyed hash of the identifier and its kind, in hexadecimal.
+    /// Keyed hash of the identifier, session key or line, in hexadecimal.
     pub hash: String,
     /// Start of the suppressed events; `None` for no lower bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,12 +88,12 @@ pub struct Forgotten {
 pub struct Ledger {
     /// UTC dates whose events were pruned, by chatbot.
     pub pruned_events: BTreeMap<String, DaySet>,
-    /// Days some or all of whose sessions were pruned, by chatbot.
+    /// Days with pruned sessions, by chatbot. Other sessions of such a day may be retained.
     pub pruned_sessions: BTreeMap<String, DaySet>,
     /// Days whose statistics were pruned, by chatbot.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pruned_daily_stats: BTreeMap<String, DaySet>,
-    /// The forgotten identifiers.
+    /// The forgotten identifiers, sessions and rejected lines.
     pub forgotten: Vec<Forgotten>,
     /// Keyed hashes of anonymous ids that a forgotten user shared with others.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -126,8 +126,8 @@ impl Ledger {
         self.pruned_daily_stats.get(chatbot).is_some_and(|days| days.contains(day))
     }
 
-    /// Records forgotten identifiers. If an identifier is already recorded with the same start, the
-    /// later end is kept.
+    /// Records what was forgotten. If a hash is already recorded with the same start, the later end
+    /// is kept.
     pub fn forget(&mut self, entries: impl IntoIterator<Item = Forgotten>) {
         let mut forgotten: BTreeMap<(String, Option<Micros>), Micros> = BTreeMap::new();
         for Forgotten { hash, from, until } in std::mem::take(&mut self.forgotten).into_iter().chain(entries)

@@ -118,7 +118,7 @@ pub struct Manifest {
     /// The ledger: pruned days and forgotten identifiers.
     #[serde(default)]
     pub ledger: Option<AuxiliaryFile>,
-    /// Fingerprint of the secret key, to detect another key.
+    /// Fingerprint of the secret key, to detect a different key.
     #[serde(default)]
     pub key_fingerprint: Option<String>,
     /// The last ingest.

@@ -100,7 +100,7 @@ impl RejectRecord {
     pub fn with_raw(mut self, bytes: &[u8]) -> RejectRecord {
         match std::str::from_utf8(bytes) {
             Ok(text) => self.raw = Some(text.to_owned()),
-            // The limit of 64 KiB cut a character in two: drop its first bytes.
+            // The 64 KiB limit split a character: drop its incomplete bytes.
             Err(e) if e.error_len().is_none() && bytes.len() as u64 != self.length => {
                 self.raw = bytes.get(..e.valid_up_to()).map(|b| String::from_utf8_lossy(b).into_owned());
             }
@@ -152,7 +152,7 @@ impl RejectIndex {
         Ok(())
     }
 
-    /// Removes the lines whose hashes are in a run.
+    /// Removes from `new` the lines whose hashes are in a run.
     fn remove_spilled(&self, new: &mut HashMap<u128, usize, PreHashed>) -> Result<()> {
         if self.runs.is_empty() {
             return Ok(());
@@ -278,8 +278,8 @@ fn position(reject: &RejectRecord) -> (u64, Option<u64>, Option<u32>) {
     (reject.line, reject.offset, reject.index)
 }
 
-/// Returns the first half of a SHA-256 or HMAC in hexadecimal; 0, which is no line's hash, for any
-/// other string.
+/// Parses the first half of a SHA-256 or HMAC in hexadecimal. Returns 0, which is not the hash of
+/// any line, for other strings.
 pub(crate) fn hash_prefix(sha256: &str) -> u128 {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(u128::from);
     let prefix = sha256.as_bytes().first_chunk::<32>();

@@ -43,7 +43,7 @@ type PartitionIndex = BTreeMap<(Table, Day), Vec<usize>>;
 const MAX_PINNED: usize = 600;
 
 impl Snapshot {
-    /// Returns the state that a manifest names.
+    /// Returns the state that a manifest describes.
     ///
     /// # Errors
     /// Fails if the manifest's time zone is unknown.
@@ -79,7 +79,7 @@ impl Snapshot {
             match self.open(file) {
                 Ok(opened) => pinned.insert(file.path.clone(), opened),
                 Err(error) if error.is_too_many_open_files() => {
-                    // Leave file handles for files that are opened in the meantime.
+                    // Close half of the files, so that others can be opened in the meantime.
                     let half = pinned.len() / 2;
                     pinned = pinned.into_iter().take(half).collect();
                     break;
@@ -175,7 +175,8 @@ impl Snapshot {
         DataFileReader::new(self.open(file)?, file, self.locate(&file.path)).read(columns)
     }
 
-    /// Reads columns of the rows of one file that `select` selects by the columns `first`.
+    /// Reads columns of those rows of one file that `select` chooses by their values in the columns
+    /// `first`.
     ///
     /// # Errors
     /// Fails if the file cannot be read or is damaged, or if `select` fails.

@@ -168,7 +168,8 @@ enum GroupedSync {
 const MIN_SYNCED_BYTES: usize = 1 << 20;
 
 impl Transaction {
-    /// Begins a change of the state that `manifest` names. The caller must hold the writer's lock.
+    /// Begins a change of the state that `manifest` describes. The caller must hold the writer's
+    /// lock.
     pub(super) fn begin(fs: Arc<dyn FileSystem>, dir: &Path, manifest: Manifest) -> Transaction {
         let (removed, staged, replaced) = (HashSet::new(), BTreeSet::new(), Vec::new());
         let grouped = GroupedSync::Unused;

@@ -145,7 +145,7 @@ impl Store {
         for dir in self.dir.ancestors().skip(1) {
             let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
             match self.fs.sync_dir(dir) {
-                // This process did not create this folder, since it may not read it.
+                // This process has no permission to read this folder, so it did not create it.
                 Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => break,
                 outcome => outcome.map_err(|e| Error::io("sync the folder", dir, e))?,
             }

@@ -15,8 +15,8 @@ use crate::store::file_system::{FileSystem, Link};
 /// Length of the random part of a file name: a UUID in hexadecimal.
 const RANDOM_DIGITS: usize = 32;
 
-/// Returns whether a partition is a link to a folder that holds a file of the store. `files` are
-/// the paths and sizes of files in it, relative to the store.
+/// Returns whether one of the files behind a link is a file of the store. `files` are the paths,
+/// relative to the store, and the sizes of the files that the manifest names there.
 ///
 /// # Errors
 /// Fails if a path cannot be read.
@@ -49,8 +49,8 @@ pub fn can_be_orphan(name: &str) -> bool {
 }
 
 /// Fails if new files must not be added to the folder of a partition: it is a dangling link, or a
-/// link to a folder that contains only other files. `files` are the paths and sizes of the store's
-/// files in it.
+/// link to a folder that contains files, but none of the store. `files` are the paths and sizes of
+/// the store's files in it.
 pub fn check_target<'f>(
     fs: &dyn FileSystem,
     store: &Path,

@@ -3,7 +3,7 @@
 //! A reader reads only a few columns of a file, so it cannot verify the checksum of the whole file.
 //! The parts that it reads have separate checksums (XXH3, 64 bits):
 //!
-//! - The manifest contains the checksum of the footer, with the eight bytes after it.
+//! - The manifest contains the checksum of the footer and the eight bytes after it.
 //! - The footer contains the checksums of all column chunks as key-value metadata. Each checksum
 //!   has 16 hexadecimal digits. They are ordered by row group, then by column. They cover every
 //!   byte of a chunk. The checksum that Parquet defines covers the pages, but not their headers.
@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const CHUNKS_KEY: &str = "wa.chunk_checksums";
 /// Length of a checksum in the footer.
 const DIGITS: usize = 16;
-/// Length of the tail of a file: the length of the footer, and the magic number.
+/// Length of the tail of a file, which contains the length of the footer and the magic number.
 pub const TAIL_BYTES: usize = 8;
 /// The magic number at the end of a file.
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -24,7 +24,7 @@ const MAGIC: &[u8; 4] = b"PAR1";
 pub struct FooterChecksum {
     /// Length of the file in bytes.
     pub file_bytes: u64,
-    /// Checksum of the footer, with the eight bytes after it.
+    /// Checksum of the footer and the eight bytes after it.
     pub checksum: u64,
 }
 
@@ -52,7 +52,7 @@ pub fn footer_length(end: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*length)).ok()
 }
 
-/// Returns a string of the checksums of column chunks.
+/// Formats the checksums of column chunks as one string.
 pub fn chunks_to_text(checksums: impl Iterator<Item = u64>) -> String {
     checksums.map(|checksum| format!("{checksum:016x}")).collect()
 }

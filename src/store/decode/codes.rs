@@ -3,8 +3,8 @@
 use super::rle_hybrid::{Run, for_each_run, next_run, packed_number, unpack};
 use super::selected_rows::SelectedRows;
 
-/// Appends `count` values of a dictionary by their codes, or the selected ones of them; `None` if
-/// the bytes are damaged, or a code of an appended value is not in the dictionary.
+/// Appends `count` values of a dictionary by their codes, or only the selected ones; `None` if the
+/// bytes are damaged, or a code of an appended value is not in the dictionary.
 pub fn extend_from_codes<T: Copy + Default>(
     values: &mut Vec<T>,
     dictionary: &[T],
@@ -39,7 +39,7 @@ fn extend_from_all_codes<T: Copy + Default>(
             Run::Packed(packed, count) => {
                 let start = values.len();
                 values.resize(start + count, T::default());
-                // Codes after `count` are padding, and may not be in the dictionary.
+                // Codes after `count` are padding, and need not be in the dictionary.
                 let mut rows = values[start..].chunks_mut(8);
                 unpack(packed, bits, count, |codes, _| {
                     let rows = rows.next().unwrap_or_default();

@@ -24,7 +24,7 @@ pub struct ColumnDecoder<'c> {
     rows: usize,
     /// The rows that are not null; `None` as long as there is no null.
     validity: Option<MutableBitmap>,
-    /// The selected rows that are not decoded yet; `None` if all rows are decoded.
+    /// The selected rows that are not decoded yet; `None` to decode all rows.
     selected: Option<SelectedRows<'c>>,
     /// Positions of values in a page.
     positions: Vec<u32>,
@@ -61,7 +61,8 @@ impl<'c> ColumnDecoder<'c> {
         ColumnDecoder { column, values, rows: 0, validity: None, selected, positions: Vec::new() }
     }
 
-    /// Skips a row group of `rows` rows; returns `false` if rows of it are selected.
+    /// Skips a row group of `rows` rows, unless some of its rows are selected. Returns whether it
+    /// was skipped.
     pub fn skip(&mut self, rows: usize) -> bool {
         let Some(selected) = &mut self.selected else { return false };
         let mut after = *selected;
@@ -215,7 +216,7 @@ fn add_bools(bools: &mut MutableBitmap, bytes: &[u8], page: PageValues, levels: 
 trait Plain: NativeType {
     const WIDTH: usize = size_of::<Self>();
     fn from_plain(bytes: &[u8]) -> Option<Self>;
-    /// Appends all numbers of the bytes.
+    /// Appends all numbers in the bytes.
     fn extend_from_plain(numbers: &mut Vec<Self>, bytes: &[u8]);
 }
 
@@ -294,7 +295,7 @@ impl FixedWidth<i64> {
     }
 }
 
-/// Appends `count` numbers in plain encoding, or the selected ones of them.
+/// Appends `count` numbers in plain encoding, or only the selected ones.
 fn add_plain<T: Plain>(
     values: &mut Vec<T>,
     bytes: &[u8],

@@ -144,7 +144,7 @@ fn columns(reader: &mut Reader, field: Field) -> Option<Vec<Column>> {
     Some(columns)
 }
 
-/// Returns the named columns, and for each column its index among them.
+/// Returns the named columns, and for each column of the file its index among them.
 fn select(all: &[Column], names: Option<&[&str]>) -> Option<(Vec<Column>, Vec<Option<usize>>)> {
     let Some(names) = names else {
         return Some((all.to_vec(), (0..all.len()).map(Some).collect()));
@@ -256,7 +256,7 @@ fn logical(reader: &mut Reader, field: Field) -> Option<Logical> {
     Some(found)
 }
 
-/// Reads a key and its value, which is empty if there is none.
+/// Reads a key-value pair. The value is empty if it is missing.
 fn key_value<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], &'a [u8])> {
     let (mut key, mut value) = (&[][..], &[][..]);
     reader.fields(|reader, field| {

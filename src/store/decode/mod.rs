@@ -12,7 +12,7 @@
 //!   rows ([`ColumnReader`]).
 //!
 //! Compared with the Parquet reader of Polars, `report summary` over 30 days of 1,500,000 events
-//! takes 0.66 of the time, `report pages` 0.62, and `report locations` 0.60
+//! takes 0.66 times as long, `report pages` 0.62 times, and `report locations` 0.60 times
 //! (`docs/benchmark-decisions.md`).
 //!
 //! The decoder verifies the [`checksums`] of bytes before it uses them. For files that it does not
@@ -67,7 +67,8 @@ fn read_file(file: &OpenFile, names: Option<&[&str]>, footer: Option<FooterCheck
     })
 }
 
-/// Reads some columns of a file after others, and the values of selected rows only.
+/// Reads the columns of a file in several steps, so that later columns are decoded for selected
+/// rows only.
 pub struct ColumnReader(Metadata);
 
 impl ColumnReader {
@@ -161,7 +162,7 @@ impl RowGroupReader {
         };
         let data = pieces.next(max_rows)?;
         if pieces.is_done() {
-            // The next row group can use its memory.
+            // Free its memory for the next row group.
             self.pieces = None;
         }
         Some(data)

@@ -3,9 +3,9 @@
 /// A run of numbers.
 #[derive(Clone, Copy, Debug)]
 pub enum Run<'a> {
-    /// A number and how often it repeats.
+    /// A number, and how many times it occurs.
     Repeated(u32, usize),
-    /// Bit-packed numbers, and how many there are.
+    /// Bit-packed numbers, and their count.
     Packed(&'a [u8], usize),
 }
 
@@ -55,8 +55,8 @@ pub fn for_each_run<'a>(
 }
 
 /// Unpacks `count` numbers of `bits` bits, at most 64, lowest bit first. Calls `each` with eight
-/// numbers and how many of them are valid: all, except in the last call. Missing bytes are read as
-/// zeros.
+/// numbers at a time and the count of valid ones, which is less than eight only in the last call.
+/// Missing bytes are read as zeros.
 #[inline]
 pub fn unpack(bytes: &[u8], bits: u32, count: usize, mut each: impl FnMut(&[u64; 8], usize)) {
     let bits = bits.min(u64::BITS) as usize;

@@ -4,11 +4,11 @@ use polars_arrow::bitmap::Bitmap;
 
 use super::levels::Levels;
 
-/// Selected rows of a file, as positions in ascending order, from one row of the file on.
+/// Selected rows of a file, or of the rest of it, as positions in ascending order.
 #[derive(Clone, Copy, Debug)]
 pub struct SelectedRows<'r> {
     rows: &'r [u32],
-    /// The position in the file that is counted as 0.
+    /// The row of the file from which positions are counted.
     first: usize,
 }
 
@@ -28,7 +28,7 @@ impl<'r> SelectedRows<'r> {
         self.rows.is_empty()
     }
 
-    /// Iterates over the positions, from the first row of the selection on.
+    /// Iterates over the positions, counted from `first`.
     #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = usize> + Clone + 'r {
         self.rows.iter().map(move |row| (*row as usize).wrapping_sub(self.first))
@@ -60,7 +60,7 @@ impl<'r> SelectedRows<'r> {
 
 impl Levels {
     /// Selects rows of a page. Returns their levels, and the positions of their values among the
-    /// values of the page. `positions` is the memory for these positions.
+    /// values of the page. `positions` is the buffer for these positions.
     pub fn select<'a>(
         &self,
         rows: SelectedRows<'a>,

@@ -44,9 +44,9 @@ pub enum StoredValues {
 }
 
 impl StoredColumn {
-    /// Reads the bytes of a column chunk with `rows` rows. `uncompressed` is the size of all pages.
-    /// Returns `None` if the bytes are damaged, have several data pages, or an encoding that `wa`
-    /// does not write.
+    /// Reads the bytes of a column chunk with `rows` rows. `uncompressed` is the uncompressed size
+    /// of all pages. Returns `None` if the bytes are damaged, have several data pages, or an
+    /// encoding that `wa` does not write.
     pub fn read(
         mut bytes: &[u8],
         kind: ColumnType,

@@ -12,8 +12,8 @@ use super::delta::DeltaWidth;
 const SMALL_COLUMN: usize = 128;
 /// Number of strings whose codes are cached by address.
 const CACHE_SIZE: usize = 256;
-/// Columns of up to this number of rows have no such cache: allocating it would take longer than it
-/// saves. A commit that changes thousands of dates writes a hundred thousand small columns.
+/// Columns of up to this number of rows have no cache of codes: allocating it would take longer
+/// than it saves. A commit that changes thousands of dates writes a hundred thousand small columns.
 const UNCACHED_ROWS: u32 = 64;
 /// Maximum total length of the strings in a page, in bytes. A page cannot hold 2 GiB, and the
 /// repetitions of one string alone can exceed 4 GiB.

@@ -7,9 +7,9 @@
 //! writer of Polars would take seven times as long for a file of a few rows, most of it for the
 //! footer.
 //!
-//! An ingest of 1,500,000 events takes 0.80 of the time of an ingest with the page writers of
-//! Polars, and 0.70 of the time with the column writers of the `parquet` crate. The tables take 87
-//! MB instead of 99 MB and 92 MB (`docs/benchmark-decisions.md`).
+//! An ingest of 1,500,000 events takes 0.80 times as long as with the page writers of Polars, and
+//! 0.70 times as long as with the column writers of the `parquet` crate. The tables take 87 MB
+//! instead of 99 MB and 92 MB (`docs/benchmark-decisions.md`).
 
 mod chunk;
 mod column;

@@ -2,8 +2,9 @@
 
 use crate::time::{DAY, Day, Micros};
 
-/// Maximum number of ranges, and minimum number of events per range.
+/// Maximum number of ranges.
 const RANGES: usize = 64;
+/// Minimum number of events per range, except if there is only one range.
 const EVENTS_PER_RANGE: usize = 1 << 10;
 
 /// Adjacent time ranges that cover all times.

@@ -362,7 +362,7 @@ pub(super) fn decode(
 struct Decoded<'a> {
     texts: Vec<&'a str>,
     agent_texts: Vec<&'a str>,
-    /// The string numbers of the user agents, by column, and whether each is a bot.
+    /// References of the user agents to their strings, one column per field.
     agents: [Vec<u64>; AGENT_TEXTS],
     are_bots: Vec<u64>,
     /// Reference of each event's user agent.
@@ -456,7 +456,7 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// The strings of a segment, with the ids in a block of those that were added to it.
+/// The strings of a segment, and the ids of those that were added to a block.
 struct OwnTexts<'a> {
     texts: &'a [&'a str],
     ids: Vec<Option<TextId>>,

@@ -75,7 +75,7 @@ impl Shared {
     fn add_agent(&mut self, agent: &Arc<UserAgent>, hasher: TextHasher) -> Option<u32> {
         let hash = hasher.hash(&agent.user_agent);
         if let Some(id) = self.agent_ids.get(&hash) {
-            // A user agent has one classification.
+            // The hash covers only the user agent string, so the classification is compared too.
             return self.agents.get(*id as usize).filter(|known| *known == agent).map(|_| *id);
         }
         let bytes = self.agent_bytes + agent.user_agent.len();

@@ -23,7 +23,7 @@ pub enum OpenFile {
 }
 
 impl OpenFile {
-    /// Returns another handle of the same file. Handles share their read position, so only one of
+    /// Returns another handle to the same file. Handles share their read position, so only one of
     /// them can be read at a time.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl OpenFile {
     /// Returns the length in bytes.
     ///
     /// # Errors
-    /// Fails if the operating system does not know the length.
+    /// Fails if the operating system cannot determine the length.
     pub fn length(&self) -> io::Result<u64> {
         match self {
             OpenFile::File(file) => (&*file).seek(SeekFrom::End(0)),
@@ -180,8 +180,8 @@ pub trait FileSystem: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// The number of files that take as long to sync one by one as a sync of the whole file system.
-/// That sync also waits for the writes of other programs.
+/// The number of files from which syncing the whole file system is faster than syncing each file. A
+/// sync of the file system also waits for the writes of other programs.
 const MIN_GROUPED_FILES: usize = 64;
 
 /// The file system of the operating system.

@@ -264,7 +264,7 @@ impl TypedColumn {
         })
     }
 
-    /// Views a series that consists of a single chunk.
+    /// Wraps a series that consists of a single chunk.
     pub(super) fn new(series: &Series) -> TypedColumn {
         let column = match series.dtype() {
             DataType::String => {

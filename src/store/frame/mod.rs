@@ -45,7 +45,7 @@ impl Frame {
         Frame { columns: columns.collect(), data }
     }
 
-    /// Returns the rows as a frame of Polars, so that tests can write or compare it with Polars.
+    /// Returns the rows as a frame of Polars. Tests write it with Polars, or compare it.
     #[cfg(test)]
     pub(super) fn data(&self) -> &DataFrame {
         &self.data

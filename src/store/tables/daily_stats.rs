@@ -104,7 +104,7 @@ pub fn for_each_session_of<'a>(
     Ok(())
 }
 
-/// The value of a column, from a row of statistics.
+/// The function that returns the value of a column from a row of statistics.
 enum Value {
     Text(fn(&DailyStats) -> &str),
     Id,

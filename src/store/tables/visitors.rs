@@ -12,7 +12,7 @@ pub const HASH_COLUMNS: [&str; 2] = ["hash_high", "hash_low"];
 /// The columns of a visitor's hash and first-seen time.
 pub const LOOKUP_COLUMNS: [&str; 3] = ["hash_high", "hash_low", "first_seen_at"];
 
-/// A visitor: an id of a chatbot, and when it was first seen.
+/// A visitor: an id within one chatbot, and the time at which it was first seen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Visitor {
     /// The chatbot.

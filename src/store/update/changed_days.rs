@@ -64,8 +64,7 @@ impl ChangedDays {
         self.0.contains_key(&day)
     }
 
-    /// Returns whether the statistics of all chatbots of a day that `other` contains must be
-    /// recomputed.
+    /// Returns whether these changes include every chatbot that `other` contains for a day.
     pub fn covers(&self, other: &ChangedDays, day: Day) -> bool {
         match (self.0.get(&day), other.0.get(&day)) {
             (_, None) | (Some(Chatbots::All), _) => true,

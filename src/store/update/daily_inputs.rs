@@ -51,7 +51,7 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
 
 /// Aggregates the sessions of a day of the chatbots that `is_selected` accepts. `partial` contains
 /// the aggregates of files that need not be read. Also returns the number of sessions that were
-/// read. A session whose chatbot alone was read counts as a sixteenth.
+/// read. A session that was only searched for its chatbot counts as a sixteenth.
 ///
 /// # Errors
 /// Fails if a file of sessions cannot be read.

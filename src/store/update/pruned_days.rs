@@ -9,7 +9,7 @@
 //! (`counted_new_on`). A returning visitor who has both pruned and retained sessions is counted
 //! twice if the retained session arrives later. A visitor whose last retained session leaves the
 //! day is subtracted, even if the day has a pruned session of that visitor. Top lists of pruned
-//! days lack the entries that did not make the top 10 before.
+//! days lack entries that were not in the top 10 when the sessions were pruned.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -82,7 +82,8 @@ impl RetainedStats {
         row
     }
 
-    /// Returns the row if none is stored: the lower bound, with at least one session per visitor.
+    /// Returns the row of a day without a stored row: the lower bound, with at least one session
+    /// per visitor.
     pub fn standalone_row(&self, chatbot: &str, day: Day, counted: &VisitorSet) -> DailyStats {
         let empty = RetainedStats::default().lower_bound(chatbot, day, &VisitorSet::default());
         let mut row = empty.clone();

@@ -1,9 +1,9 @@
 //! Merges new events into the `sessions` table.
 //!
 //! New events arrive as fragments of sessions. A fragment joins the stored sessions of its key that
-//! are at most a timeout away. Their rows are removed from their files, and the merged sessions are
-//! written. A file is read only if a fragment is at most a timeout away from its time range: the
-//! session key columns first, and the other columns only if a row matches.
+//! are at most a timeout away. The rows of these sessions are removed from their files, and the
+//! merged sessions are written. A file is read only if a fragment is at most a timeout away from
+//! its time range: the session key columns first, and the other columns only if a row matches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -217,8 +217,8 @@ fn in_file_order<'s, 'a>(sessions: &'s [Session<'a>]) -> Vec<&'s Session<'a>> {
     order.into_iter().map(|(_, _, session)| session).collect()
 }
 
-/// Returns the time spans of the stored sessions that have a key of the fragments, from the files
-/// whose times overlap any of the fragments.
+/// Returns the time spans of the stored sessions that have the same key as a fragment, from the
+/// files whose times overlap any of the fragments.
 ///
 /// # Errors
 /// Fails if a stored file cannot be read.
@@ -398,7 +398,8 @@ fn write_day(
     Ok((partition.finish()?, aggregates))
 }
 
-/// Number of summaries in one allocation. The allocator reuses freed blocks of one size.
+/// Number of summaries in one allocation. All these allocations have one size, so that the
+/// allocator can reuse them.
 const SUMMARIES_PER_BLOCK: usize = 1024;
 
 /// Computes the summaries of sessions, in the order of a file.
