@@ -57,7 +57,7 @@ pub struct Explanation {
 pub struct ExplainedLine {
     /// Name of the file.
     pub file: String,
-    /// Number of the line.
+    /// Line number.
     pub line: u64,
     /// The value at fault.
     pub fault: String,

@@ -1,6 +1,6 @@
 //! Ingest: reads log files and commits their events to the store.
 //!
-//! Each stage has one owner:
+//! Each stage has its own module:
 //!
 //! 1. `input` finds the files, decides whether each is new, has grown, or is unchanged,
 //!    decompresses it, and divides it into blocks of whole lines.

@@ -1,7 +1,7 @@
 //! A store in a temporary folder, for commands that read logs without storing anything.
 //!
-//! The folder is in the folder of temporary files (`TMPDIR`), is accessible by its owner
-//! only, and is removed on drop. A process that ends without drops calls [`remove_all`] first.
+//! The folder is in the folder of temporary files (`TMPDIR`), is accessible by its owner only, and
+//! is removed on drop. A process that ends without running destructors calls [`remove_all`] first.
 //! After a crash the folder remains until the operating system removes it.
 
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn folders() -> MutexGuard<'static, Vec<PathBuf>> {
     FOLDERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes a folder. A file that remains is in a folder that only its owner can read.
+/// Removes a folder. If a file remains, only the owner of the folder can read it.
 fn remove(dir: &Path) {
     for _ in 0..MAX_ATTEMPTS {
         let _ = std::fs::remove_dir_all(dir);

@@ -105,7 +105,7 @@ impl RejectReader {
         Ok(StoredReject::Block(Box::new(block(reject, bytes, map, layout))))
     }
 
-    /// Returns the part of the record that the stored text of a line is.
+    /// Returns which part of its record the stored text of a line is.
     fn stored_text(&self, reject: &RejectRecord) -> StoredText {
         let is_stored = reject.raw.is_some() || reject.raw_base64.is_some();
         let is_masked = |hash: &String| *hash != hex_line_hash(&self.key, &reject.sha256);

@@ -50,7 +50,7 @@ impl IngestCounts {
         self.rejected.values().sum()
     }
 
-    /// Returns the figures that `wa status` shows of an ingest that started at `at`.
+    /// Returns the figures that `wa status` shows for an ingest that started at `at`.
     pub fn last_run(&self, at: Micros) -> LastRun {
         let counts = [
             ("read", self.read),

@@ -79,7 +79,7 @@ pub struct WriteContext<'a> {
     pub ledger: &'a Ledger,
     /// Finds the events of forgotten people; `None` if there are none.
     pub suppression: Option<&'a Suppression>,
-    /// Spans of sessions that already count their events. Such events are stored but not counted
+    /// Spans of sessions that already include their events. Such events are stored, but not counted
     /// again.
     pub counted: Option<&'a SessionSpans>,
     /// The current time.

@@ -27,7 +27,7 @@ type TimeRanges = Vec<(Micros, Micros)>;
 /// The time ranges of identifiers, by the hash of the identifier.
 type Cache<'a> = HashMap<u128, Vec<&'a TimeRanges>, BuildHasherDefault<Xxh3Default>>;
 
-/// The forgotten identifiers and lines, by keyed hash.
+/// The forgotten identifiers, sessions and lines.
 #[derive(Clone, Debug)]
 pub struct Suppression {
     key: SecretKey,
@@ -146,7 +146,7 @@ impl Suppression {
     }
 
     /// Returns whether a rejected line is suppressed: it was erased before, or it names a forgotten
-    /// person and is not known to be later than the erasure.
+    /// person and its time is unknown or not after the erasure.
     pub fn suppresses_rejected(&self, rejected: &RejectedLine, block: &Block) -> bool {
         if self.suppresses_line(rejected.keyed_hash.as_deref(), &line_hash(&self.key, &rejected.sha256)) {
             return true;

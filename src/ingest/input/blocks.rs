@@ -62,7 +62,7 @@ pub struct RawBlock {
 /// overlong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnfinishedLine {
-    /// Number of the line in the input, from 1.
+    /// Line number in the input, from 1.
     pub line: u64,
     /// Offset of the first byte in the decompressed input.
     pub offset: u64,
@@ -83,7 +83,7 @@ pub struct BlockReader {
     line_limit: usize,
     /// Bytes that have been read and belong to the next block.
     carry: Vec<u8>,
-    /// Offset and number of the line at the beginning of `carry`.
+    /// Offset of the beginning of `carry`, and the number of its first line.
     offset: u64,
     line: u64,
     /// Number of bytes of the overlong lines in the current block, which are not in its `bytes`.

@@ -30,7 +30,7 @@ pub type ByteSource = Box<dyn Read + Send>;
 
 /// Number of bytes read from a compressed source at a time.
 const BUFFER: usize = 128 << 10;
-/// Number of first bytes that identify a compression.
+/// Number of leading bytes that identify the compression.
 const MAGIC: usize = 10;
 /// The memory limit of an xz decoder, in KiB: enough for a dictionary of 128 MiB, which is the size
 /// of the largest window of zstd.

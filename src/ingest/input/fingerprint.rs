@@ -93,7 +93,7 @@ pub fn hash_prefixes(
     Ok(hashes)
 }
 
-/// Returns the hash of bytes, preceded by their number.
+/// Returns the hash of bytes, preceded by their count.
 pub fn hash(bytes: &[u8]) -> String {
     format!("{}:{:032x}", bytes.len(), xxhash_rust::xxh3::xxh3_128(bytes))
 }

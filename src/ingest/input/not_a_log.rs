@@ -64,7 +64,7 @@ const FORMATS: [Format; 34] = [
     ("UTF-32 text", 0, b"\x00\x00\x00{", "run `iconv -f UTF-32BE -t UTF-8 FILE | wa ingest -`"),
 ];
 
-/// Number of first bytes in which control characters are counted.
+/// Number of leading bytes in which control characters are counted.
 const SAMPLE: usize = 4 << 10;
 /// In binary data, more than one in this many bytes is a control character. In random bytes, about
 /// one in nine is.

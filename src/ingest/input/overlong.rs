@@ -9,7 +9,7 @@ pub const OVERLONG_HEAD: usize = 64 << 10;
 /// A line longer than [`LINE_LIMIT`](super::blocks::LINE_LIMIT).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OverlongLine {
-    /// Number of the line in the input, from 1.
+    /// Line number in the input, from 1.
     pub line: u64,
     /// Length in bytes, without the line end.
     pub length: u64,

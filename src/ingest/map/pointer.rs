@@ -1,4 +1,4 @@
-//! JSON Pointers (RFC 6901), extended by further steps.
+//! JSON Pointers (RFC 6901), extended by `^`, `*` and searches in lists.
 
 pub(crate) mod tree;
 

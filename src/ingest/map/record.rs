@@ -171,7 +171,8 @@ impl Record<'_, '_> {
                     let end = self.buffer.decoded.len();
                     let node = self.node(place);
                     if self.buffer.decoded.len() > end {
-                        // A string was decoded on the way, so the text so far continues after it.
+                        // Finding the node decoded a string into the buffer. Move the text so far
+                        // behind it.
                         let start = self.buffer.decoded.len();
                         self.buffer.decoded.extend_from_within(from..end);
                         from = start;

@@ -256,7 +256,7 @@ pub(super) struct RecordState {
     pub columns: Option<Arc<[String]>>,
     /// The position, in the block, of the columns that the wrapping supplies.
     pub given: Option<Span>,
-    /// The envelope whose element is being parsed, and its keyed hash once it is known.
+    /// The envelope whose element is being parsed, and its keyed hash once it has been computed.
     pub envelope: Option<Span>,
     pub envelope_hash: Option<String>,
 }

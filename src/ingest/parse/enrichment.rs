@@ -189,9 +189,9 @@ impl<'a> RowEnricher<'a> {
     }
 }
 
-/// Returns the id of a visitor that is known only by IP address and user agent: `ipua-` and the
-/// first 32 hexadecimal digits of the HMAC-SHA256 of chatbot, IP address and user agent, keyed with
-/// the secret key of the store.
+/// Returns the id of a visitor that is identified only by IP address and user agent: `ipua-` and
+/// the first 32 hexadecimal digits of the HMAC-SHA256 of chatbot, IP address and user agent, keyed
+/// with the secret key of the store.
 ///
 /// Each part is preceded by its length, as eight big-endian bytes, so that different triples never
 /// have the same bytes. The IP address is the full one, regardless of the IP policy, in canonical

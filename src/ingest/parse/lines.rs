@@ -1,7 +1,7 @@
 //! The lines in the text of a block.
 //!
 //! Native lines are an exception: the scanner finds the end of an object's line while it reads the
-//! object, so [`BlockLines::run`] does not search the line end first.
+//! object, so [`BlockLines::run`] does not search for the line end first.
 
 use memchr::memchr;
 
@@ -10,7 +10,7 @@ use super::block_parser::BlockLines;
 /// A line that is not blank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TextLine {
-    /// Number of the line in the input.
+    /// Line number in the input.
     pub number: u64,
     /// Position in the text at which the line starts.
     pub start: usize,

@@ -7,8 +7,7 @@
 //!
 //! 1. [`block_parser`] scans the line with [`crate::json::Scanner`] and decides whether it is an
 //!    event, an envelope, or rejected. [`unparsed_lines`] holds the lines that are too long or not
-//!    UTF-8.
-//!    [`lines`] finds the lines of mapped formats and of selected records.
+//!    UTF-8; [`lines`] finds the lines of mapped formats and of selected records.
 //! 2. [`line_fields`] arranges the members of the object by field.
 //! 3. [`row_builder`] builds the row: it reads the [`values`] and [`objects`], derives columns by
 //!    [`enrichment`], and collects [`extra_fields`]. The interner in [`text`] stores each distinct
@@ -16,8 +15,8 @@
 //!    inherit.
 //! 4. A line that results in no row becomes a [`rejected`] line; [`ip_masking`] removes IP
 //!    addresses from the retained part of it, and [`trace`] adds its context. A [`selection`]
-//!    limits the parser to records that were rejected before.
-//!    [`warnings`] count defects of the stored events.
+//!    limits the parser to records that were rejected before. [`warnings`] counts defects of the
+//!    stored events.
 
 pub(crate) mod block_parser;
 mod enrichment;
@@ -59,7 +58,8 @@ pub struct ParseOptions {
     /// The secret key of the store. It keys the visitor ids that are derived from IP address and
     /// user agent, and the hashes of rejected lines.
     pub visitor_key: [u8; 32],
-    /// The time zone of times without an offset. Overrides the zone of the map, and UTC.
+    /// The time zone of times without an offset. Overrides the zone of the map, and the default,
+    /// UTC.
     pub timezone: Option<Zone>,
 }
 

@@ -36,7 +36,7 @@ pub(super) enum Depth {
     Element,
 }
 
-/// The outcome of a rejected line that is searched in its file.
+/// The outcome of a rejected line that was searched for in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// No record has its hash.
@@ -52,8 +52,9 @@ pub enum Found {
 struct Target {
     /// Hash of the columns that its wrapping supplied.
     given: Option<u128>,
-    /// Whether it is an element of an envelope. Then it equals no other text, and vice versa. The
-    /// elements of rows are stored with the text of the row, and have no envelope.
+    /// Whether it is an element of an envelope. Elements of envelopes equal only such elements, and
+    /// other lines equal none of them. `None` for an element of a row, which is stored with the
+    /// text of the row and can equal either.
     is_element: Option<bool>,
     /// Hash of its envelope.
     envelope: Option<u128>,
@@ -71,7 +72,8 @@ pub struct Selection {
     by_key: HashMap<u128, u32, PreHashed>,
     /// The lengths of lines that are stored as they were read.
     lengths: HashSet<u64>,
-    /// Whether lines are known by their keyed hash only, and their length is not known.
+    /// Whether some lines are identified only by their keyed hash, so that their original length is
+    /// unknown.
     has_keyed: bool,
     /// Whether values or elements were rejected.
     has_parts: bool,
@@ -130,7 +132,7 @@ impl Selection {
         self.leave(Depth::Record);
     }
 
-    /// Returns whether a line has this length, or its length is not known.
+    /// Returns whether one of the rejected lines can have this length.
     fn has_length(&self, length: u64) -> bool {
         self.has_keyed || self.lengths.contains(&length)
     }
@@ -144,8 +146,8 @@ impl Selection {
     }
 
     /// Returns the lines with a hash. The same text can occur with other columns from its wrapping,
-    /// or in another envelope: these are other lines. Lines without these columns were stored
-    /// without them, and equal all occurrences.
+    /// or in another envelope: these are other lines. A line that was stored without these columns
+    /// equals all occurrences.
     fn find_hash(&self, depth: Depth, sha256: &[u8; 32], envelope: Option<u128>) -> Vec<u32> {
         let plain = sha256.first_chunk().map_or(0, |prefix| u128::from_be_bytes(*prefix));
         let keyed = self.has_keyed.then(|| hash_prefix(&line_hash(&self.key, sha256)));

@@ -99,7 +99,7 @@ impl RowBuilder<'_> {
                             time
                         }
                     }),
-                    // This is a number in quotes. A shorter number may not be a time.
+                    // This is a number in quotes. A shorter number might not be a time.
                     None if text.len() >= MIN_QUOTED_TIME && is_number(text) => {
                         timestamp::from_number(text.as_bytes())
                     }

@@ -23,8 +23,8 @@ pub enum Warning {
     BadResponseTime,
     /// A value has a lone surrogate, which was replaced by U+FFFD.
     LoneSurrogate,
-    /// An event did not inherit the unknown fields of its envelope, because copying them would have
-    /// multiplied the event's size.
+    /// An event did not inherit the unknown fields of its envelope, because all copies together
+    /// would take many times the size of the envelope.
     EnvelopeFieldsLeftOut,
     /// Different events have the same id.
     IdNamesDifferentEvents,

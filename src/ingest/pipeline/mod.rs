@@ -95,8 +95,8 @@ pub fn run(
     crate::config::check_file(store)?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
     let writer = store.writer("wa ingest", options.lock_timeout, first)?;
-    // The lock is held here. The step is repeated if an earlier first ingest was interrupted before
-    // it.
+    // The lock is held here. An earlier first ingest may have been interrupted before this step, so
+    // every ingest repeats it.
     if let Err(error) = crate::config::write(&**store.file_system(), store.dir(), config) {
         writer.abandon();
         return Err(error);

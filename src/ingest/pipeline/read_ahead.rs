@@ -21,7 +21,7 @@ use crate::threads;
 
 /// Number of blocks that may wait for a parser.
 const QUEUED_BLOCKS: usize = 2;
-/// Size of a chunk of a parsed block, in bytes. A block of ordinary lines fits one chunk.
+/// Size of a chunk of a parsed block, in bytes. A block of ordinary lines fits into one chunk.
 const CHUNK_SIZE: usize = 4 * BLOCK_SIZE;
 
 /// The files to read.

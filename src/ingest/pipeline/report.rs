@@ -17,7 +17,7 @@ use crate::time::Day;
 pub struct RejectedLineRef {
     /// Name of the file.
     pub file: String,
-    /// Number of the line, from 1.
+    /// Line number, from 1.
     pub line: u64,
     /// The reason.
     pub reason: RejectReason,

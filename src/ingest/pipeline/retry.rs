@@ -35,11 +35,11 @@ use crate::store::{Snapshot, Store, Writer};
 
 /// The maximum number of times that one stored line is ingested.
 const MAX_TIMES: u64 = 1 << 20;
-/// The number of lines, about 100 bytes each, for which files are read again.
+/// The maximum number of lines that wait for their file, at about 100 bytes each.
 const MAX_WAITING: usize = 1 << 18;
 /// Batch bytes per waiting line: a small memory budget allows fewer waiting lines.
 const BATCH_BYTES_PER_LINE: usize = 256;
-/// The number of lines in the files of rejected lines that contain waiting lines.
+/// The maximum number of lines in the files of rejected lines that contain waiting lines.
 const MAX_HELD: usize = 1 << 22;
 
 /// The result of ingesting rejected lines again.

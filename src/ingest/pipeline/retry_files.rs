@@ -1,8 +1,8 @@
 //! Reads files again for rejected lines whose stored text is not sufficient.
 //!
-//! A file is read as by an ingest, but only the records are parsed whose hash equals that of a
-//! rejected line: see [`Selection`]. A file that was replaced or changed in the meantime therefore
-//! stores nothing else. Memory is bounded by one block of the file and its events.
+//! A file is read as by an ingest, but only records whose hash equals that of a rejected line are
+//! parsed: see [`Selection`]. Even if the file was replaced or changed in the meantime, no other
+//! event of it is stored. Memory is bounded by one block of the file and its events.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

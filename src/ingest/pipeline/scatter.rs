@@ -5,8 +5,8 @@
 //! runs too, until the runs reach a limit or the input ends. Their events are then written in time
 //! order, as if the log had been ordered, and committed together.
 //!
-//! The decision is a heuristic. A batch that becomes a run unnecessarily costs about as much time
-//! as parsing it.
+//! The decision is a heuristic. A batch that becomes a run unnecessarily costs about as much
+//! additional time as parsing it takes.
 
 use super::batch_times::{BatchTimes, CoveredTimes};
 use super::run::{BYTES_PER_SESSION, Batch, IngestRun};
@@ -22,7 +22,7 @@ use crate::store::transaction::Transaction;
 const MAX_BYTES: u64 = 1 << 30;
 /// The number of runs at which their events are written. Each piece is merged from all runs.
 const MAX_RUNS: usize = 64;
-/// Divisor of the batch size: runs are read in pieces of this fraction of a batch.
+/// Divisor of the batch size that gives the size of the pieces in which runs are read.
 const PIECES_PER_BATCH: usize = 4;
 
 /// The number of events for which writing and reading a run takes as long as writing the files of

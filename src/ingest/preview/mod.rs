@@ -174,7 +174,7 @@ pub struct SessionsPreview {
 /// A rejected line.
 #[derive(Debug, Serialize)]
 pub struct RejectedPreview {
-    /// Number of the line.
+    /// Line number.
     pub line: u64,
     /// The reason.
     pub reason: RejectReason,
@@ -187,7 +187,7 @@ pub struct RejectedPreview {
 /// Previews files.
 ///
 /// # Errors
-/// Fails if the rules of enrichment cannot be read. Errors of files are in the result.
+/// Fails if the enricher cannot be created. Errors of files are in the result.
 pub fn preview(options: &PreviewOptions, progress: &dyn Progress) -> Result<Preview> {
     let enricher = Enricher::new(None)?;
     let candidates = Arc::new(presets::candidates());

@@ -11,8 +11,8 @@ use crate::ingest::fields::Field;
 use crate::ingest::map::local_time::TimeRules;
 use crate::time::Zone;
 
-/// For each field, the names of its keys, in lower case and without separators between words. The
-/// first name that a key has is used.
+/// For each field, the likely names of its key in order of preference, in lower case and without
+/// separators between words.
 const NAMES: [(Field, &[&str]); 22] = {
     use Field::*;
     [

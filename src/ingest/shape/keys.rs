@@ -135,7 +135,7 @@ pub fn shorten(text: &str) -> String {
     }
 }
 
-/// Returns the type that maps distinguish for a string.
+/// Returns the type of a string: text, a number as text, or JSON as text.
 fn text_type(text: &str) -> &'static str {
     let trimmed = text.trim();
     if crate::ingest::map::local_time::is_number(trimmed) {

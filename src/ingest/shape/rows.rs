@@ -59,8 +59,8 @@ pub fn csv(lines: &[String]) -> Option<Rows> {
     is_csv.then(|| Rows { needs_header: true, ..Rows::new(columns, rows, form) })
 }
 
-/// Returns the rows of lines that are separated by semicolons or vertical bars, which a pattern
-/// reads.
+/// Returns the rows of lines whose fields are separated by semicolons or vertical bars. A map reads
+/// such rows with a pattern.
 pub fn separated(lines: &[String]) -> Option<Rows> {
     let separator =
         [';', '|'].into_iter().find(|sign| lines.first().is_some_and(|line| line.contains(*sign)))?;

@@ -15,7 +15,7 @@ const WANTED: [(Field, &str); 3] = [
 /// The start of the section `[names]`.
 const NAMES: &str = "
 [names]
-# Names in the file, and the events that reports know: page_view, widget_loaded, widget_opened,
+# Names in the file, and the standard events: page_view, widget_loaded, widget_opened,
 # widget_minimized, message_sent, message_received, feedback_given. \"\" ignores an event.
 ";
 

@@ -123,7 +123,7 @@ proptest! {
     }
 
     #[test]
-    fn hash_is_known_at_each_block_end(
+    fn hash_is_recorded_at_each_block_end(
         bytes in proptest::collection::vec(prop_oneof![6 => Just(b'a'), 2 => Just(b'\n'), 1 => Just(b'\r')], 0..200),
         block in 1usize..60,
         limit in 1usize..20,

@@ -48,8 +48,8 @@ fn commits(batches_per_commit: usize, atomic: bool, rejected_from: i64) -> u64 {
 
 #[test]
 fn commit_contains_the_given_number_of_batches() {
-    // Each of seven batches, and the end of the last file; three, three and one; seven, and the end
-    // of the last file; all.
+    // There are seven batches. If a commit is full after the last of them, a further commit stores
+    // that the end of the last file was read.
     for (batches_per_commit, expected) in [(1, 8), (3, 3), (7, 2), (8, 1)] {
         assert_eq!(
             commits(batches_per_commit, false, 7),

@@ -1,4 +1,4 @@
-//! The values of mapped records: each form of a value gives the row that native lines give.
+//! The values of mapped records: each form of a value results in the same row as in a native line.
 
 use std::sync::Arc;
 

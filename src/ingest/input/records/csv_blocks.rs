@@ -25,13 +25,13 @@ pub struct RowBlock {
 /// The state of a CSV file that is being read.
 #[derive(Debug)]
 pub struct CsvBlocks {
-    /// Bytes of a row that is not complete, and the number of its line.
+    /// Bytes of a row that is not complete, and its line number.
     rest: Vec<u8>,
     line: u64,
     /// Whether the next row is the header.
     header: bool,
     ended: bool,
-    /// The largest row, in bytes.
+    /// The maximum size of a row, in bytes.
     limit: usize,
 }
 

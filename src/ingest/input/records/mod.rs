@@ -42,13 +42,13 @@ pub struct Records {
 /// How a block is divided into records.
 #[derive(Clone, Debug)]
 pub enum Layout {
-    /// JSON values, one or more a line.
+    /// JSON values, one or more per line.
     JsonLines,
     /// Lines of text that match a pattern.
     Text,
     /// Rows of fields, and the names of the fields.
     Rows(Reader, Arc<[String]>),
-    /// Records that were extracted from other records, one a line.
+    /// Records that were extracted from other records, one per line.
     Prepared(Vec<Prepared>),
 }
 
@@ -59,7 +59,7 @@ pub struct Prepared {
     pub start: u32,
     /// Length in bytes.
     pub len: u32,
-    /// Number of the line in the input at which the record begins, from 1.
+    /// Line number in the input at which the record begins, from 1.
     pub line: u64,
     /// Offset in the decompressed input at which the record begins.
     pub offset: u64,
@@ -73,7 +73,7 @@ pub struct Prepared {
 /// A record that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenRecord {
-    /// Number of the line at which it begins, from 1.
+    /// Line number at which it begins, from 1.
     pub line: u64,
     /// Offset in the decompressed input.
     pub offset: u64,

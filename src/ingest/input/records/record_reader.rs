@@ -15,7 +15,7 @@ use crate::ingest::map::detect::{Candidates, is_values};
 use crate::ingest::map::{Reader, SharedMap};
 use crate::time::Zone;
 
-/// The way in which a file is read.
+/// How a file is read.
 #[derive(Clone, Debug, Default)]
 pub struct FileFormat {
     /// The map; `None` for native lines.

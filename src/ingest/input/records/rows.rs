@@ -1,4 +1,4 @@
-//! Splits CSV between rows, which can span lines.
+//! Finds the boundaries of CSV rows, which can span lines.
 
 use memchr::{memchr, memchr_iter, memchr3, memrchr2};
 

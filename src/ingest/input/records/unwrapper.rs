@@ -64,7 +64,7 @@ struct PartialText {
 /// The position in the input at which a record begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
-    /// Number of the line, from 1.
+    /// Line number, from 1.
     pub line: u64,
     /// Offset in the decompressed input.
     pub offset: u64,

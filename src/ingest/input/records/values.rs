@@ -17,7 +17,7 @@ pub struct SplitValue<'a> {
     pub bytes: &'a [u8],
     /// The length of the whole value in bytes.
     pub length: usize,
-    /// Number of the line at which it begins, from 1.
+    /// Line number at which it begins, from 1.
     pub line: u64,
     /// Offset at which it begins.
     pub offset: u64,
@@ -26,7 +26,7 @@ pub struct SplitValue<'a> {
 /// The position of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SplitError {
-    /// Number of the line, from 1.
+    /// Line number, from 1.
     pub line: u64,
     /// Offset in the input.
     pub offset: u64,

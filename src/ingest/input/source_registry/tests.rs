@@ -217,7 +217,7 @@ fn unchanged_status_suffices_to_skip_a_file() {
 }
 
 #[test]
-fn merged_registries_know_the_files_of_both_in_any_order() {
+fn merged_registries_contain_the_files_of_both_in_any_order() {
     let window = WINDOW as usize;
     let long = vec![b'a'; 3 * window];
     let (growing, grown) =

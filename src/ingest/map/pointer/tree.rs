@@ -2,7 +2,7 @@
 //!
 //! A map has dozens of pointers into the same few objects. The tree resolves all of them in one
 //! pass over the members of these objects. Each member is looked up once, among the keys of the
-//! map; otherwise each pointer would search the members of each object on its way.
+//! map; otherwise each pointer would search the members of each object on its path.
 
 use super::{ListStep, Pointer};
 use crate::json::{Key, KeyTable, Kind, NodeId, TextBuffer, Tree};
@@ -202,7 +202,8 @@ fn follow(
         Kind::Null | Kind::Bool | Kind::Number => {}
     }
     for child in parents {
-        // A repeated key has its last value, so its object is read after all members.
+        // The last value of a repeated key counts, so a child is followed only after all members
+        // were read.
         match found.get(*child as usize) {
             Some(&(node, depth)) if node != NO_NODE => {
                 follow(branches, (*child as usize, node, depth), tree, buffer, found);
@@ -326,7 +327,7 @@ mod tests {
             shape in "[{\\[\\]}s,]{0,24}",
             pointers in prop::collection::vec("\\^{0,2}(/(a|b|a=b|\\*|0|1)){0,4}", 1..12),
         ) {
-            // Any text of brackets becomes a record: brackets that do not fit are skipped.
+            // Any text of brackets becomes a record: brackets that do not match are skipped.
             let (mut text, mut open, mut at) = (String::from("["), vec![']'], 0);
             for c in shape.chars() {
                 let separator = if text.ends_with(['{', '[']) { "" } else { "," };

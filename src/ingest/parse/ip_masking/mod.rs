@@ -2,7 +2,7 @@
 //!
 //! The setting `privacy.ip` also applies to these IP addresses. [`IpPolicy::Keep`] masks nothing,
 //! [`IpPolicy::Truncate`] sets the host part to zero, and [`IpPolicy::Drop`] replaces the IP
-//! address by `-`.
+//! address with `-`.
 //!
 //! An IP address is masked at any position, next to any characters. [`runs`] finds the parts of
 //! text that consist of the characters of IP addresses, and [`addresses`] finds the IP addresses in

@@ -380,7 +380,8 @@ fn time(
     }
 }
 
-/// Sets a converted time. `is_local` is set if its text has no offset and no zone is known.
+/// Sets a converted time. `is_local` is set if its text has no offset, and neither the map nor the
+/// user names a zone.
 fn set_time(record: &mut Record<'_, '_>, slot: &mut FieldValue, time: Micros, is_local: bool) -> Converted {
     let text = format_utc(time);
     let converted = set_text(slot, NOWHERE, record.buffer.push(&text));

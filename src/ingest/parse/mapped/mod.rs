@@ -29,7 +29,7 @@ use crate::json::{Kind, NodeId, Span, TreeError};
 /// The position of a record in the block and in the input.
 #[derive(Clone, Copy)]
 pub(super) struct RecordPlace {
-    /// Number of the line at which it begins, or of an earlier line: see [`RecordPlace::line`].
+    /// Line number at which it begins, or an earlier one: see [`RecordPlace::line`].
     pub line: u64,
     /// Offset in the block at which that line begins.
     pub line_start: usize,
@@ -45,8 +45,8 @@ impl RecordPlace {
         RecordPlace { line, line_start: start, start, end }
     }
 
-    /// Returns the number of the line at which the record begins in a block. Rows can span lines,
-    /// which are counted only if the number is needed.
+    /// Returns the line number at which the record begins, given the bytes of its block. Rows can
+    /// span lines, which are counted only if the line number is needed.
     pub fn line(self, block: &[u8]) -> u64 {
         let before = block.get(self.line_start..self.start).unwrap_or(&[]);
         self.line + memchr_iter(b'\n', before).count() as u64

@@ -128,13 +128,13 @@ impl std::fmt::Display for RejectReason {
 /// A rejected line, or a rejected event of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedLine {
-    /// Number of the line in its input, from 1.
+    /// Line number in the input, from 1.
     pub line: u64,
     /// Index of the event in its envelope, from 0; `None` for a whole line.
     pub index: Option<u32>,
     /// Offset in the decompressed input, if the line number does not identify the record.
     pub offset: Option<u64>,
-    /// Keyed hash of the envelope of an event of an envelope.
+    /// Keyed hash of the envelope, for an event of an envelope.
     pub envelope: Option<String>,
     /// The reason.
     pub reason: RejectReason,
