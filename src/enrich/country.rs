@@ -31,7 +31,7 @@ pub fn country_code(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Returns the code of a country, given its code of three letters or its English name.
+/// Returns the code of a country, given its alpha-3 code or its English name.
 fn named(text: &str) -> Option<&'static str> {
     static NAMES: OnceLock<HashMap<String, &'static str>> = OnceLock::new();
     if text.len() > LONGEST_NAME {

@@ -85,7 +85,7 @@ impl LocationDatabase {
         (found != LocationLookup::default()).then_some(found)
     }
 
-    /// Returns whether any of the first records has a location.
+    /// Returns whether any of the first records has a location, or the database is empty.
     fn holds_locations(&self) -> Result<bool, maxminddb::MaxMindDbError> {
         let mut seen = false;
         for record in self.reader.networks(Default::default())?.take(PROBED_RECORDS) {
@@ -98,8 +98,8 @@ impl LocationDatabase {
     }
 }
 
-/// Returns whether a file has the metadata of a database. Checked before loading, so that no other
-/// file is loaded.
+/// Returns whether a file has the metadata of a database. Checking this first avoids loading a
+/// large file of another format.
 fn has_metadata(path: &Path) -> std::io::Result<bool> {
     let file = regular_file::open(path)?;
     let length = file.metadata()?.len();

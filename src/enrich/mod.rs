@@ -1,8 +1,8 @@
 //! Enrichment: derives browser, device, channel and location from the fields of an event.
 //!
 //! An ingest derives these values once and stores them with the event, so that new rules do not
-//! change stored rows. All functions are pure. An [`Enricher`] holds the rules, which are data
-//! files, and the location database of a run.
+//! change stored rows. Only opening the location database performs I/O. An [`Enricher`] holds the
+//! rules, which are data files, and the location database of a run.
 
 pub(crate) mod cache;
 pub(crate) mod channel;

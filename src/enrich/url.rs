@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-/// The number of bytes of a URL from which host and query are parsed.
+/// The maximum number of bytes of a URL from which host and query are parsed.
 const MAX_LENGTH: usize = 16 * 1024;
 
 /// The parts of a URL that identify a traffic source.

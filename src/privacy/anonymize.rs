@@ -55,11 +55,11 @@ pub struct AnonymizeReport {
     pub dry_run: bool,
     /// The last day whose IP addresses are removed; `None` if a gc removes none.
     pub through: Option<String>,
-    /// Events that lost an IP address.
+    /// Events from which an IP address was removed.
     pub events: u64,
-    /// Sessions that lost an IP address.
+    /// Sessions from which an IP address was removed.
     pub sessions: u64,
-    /// Rejected lines that lost an IP address.
+    /// Rejected lines from which an IP address was removed.
     pub rejects: u64,
     /// Files that were rewritten.
     pub files: u64,

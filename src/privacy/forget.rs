@@ -199,8 +199,8 @@ fn record_erasure(
     }
     ledger.shared_ids.extend(identity.shared.iter().map(|id| shared_ids::hash(key, id)));
     for session in sessions {
-        // An event up to a timeout before or after the session would have belonged to it. Events
-        // after the erasure are not suppressed.
+        // An event up to one session timeout before or after the session would have belonged to it.
+        // Events after the erasure are not suppressed.
         let start = session.start.saturating_sub(snapshot.timeout());
         let end = session.end.saturating_add(snapshot.timeout()).min(now).max(session.end);
         if !identity.identifiers.contains(&session.value) || end > now {

@@ -2,8 +2,8 @@
 //! encodings (a URL in the query of another URL).
 //!
 //! [`WordSearch`] decides what counts as an occurrence. Text and identifiers are compared in their
-//! [`canonical`] form. In bytes that are not UTF-8, the encodings of identifiers in other charsets
-//! are searched.
+//! [`canonical`] form. Bytes that are not UTF-8 are also searched for the identifiers encoded in
+//! other charsets.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
 //! Redacts identifiers in rows of other people.
 //!
-//! An event and its session are redacted in the same way, so that a rebuild from the events results
-//! in the stored sessions.
+//! An event and its session are redacted in the same way, so that a rebuild from the events
+//! reproduces the stored sessions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,7 +80,8 @@ pub(super) fn event_edits(
         for (row, erased) in erased.iter().enumerate() {
             let Some(text) = texts.get(row).filter(|_| !erased) else { continue };
             if let Some(redacted) = redacted.entry(text).or_insert_with(|| redact(text)) {
-                // `redacted` is neither an IP address nor an event id.
+                // `redacted` is neither a valid IP address nor a valid event id, so these columns
+                // become null.
                 let value = Some(redacted.clone()).filter(|_| !matches!(name, "event_id" | "ip_address"));
                 edits.entry(name).or_default().insert(row, value);
             }

@@ -1,9 +1,9 @@
-//! Finds words of a set in a string. The time is linear in the length of the string, regardless of
-//! the words.
+//! Finds the words of a set in a string. The time is linear in the length of the string, regardless
+//! of the words.
 //!
-//! A word of at least [`MIN_WORD_BYTES`] bytes counts if no letter or digit precedes or follows it.
-//! A shorter word, such as `7`, occurs in ordinary text, so it counts only as a whole value: a
-//! column value, a JSON string or number, or a component of a URL.
+//! A word of at least [`MIN_WORD_BYTES`] bytes counts if no letter, digit or underscore directly
+//! precedes or follows it. A shorter word, such as `7`, occurs in ordinary text, so it counts only
+//! as a whole value: a column value, a JSON string or number, or a component of a URL.
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::nfa::contiguous::NFA;
@@ -16,9 +16,9 @@ const MIN_WORD_BYTES: usize = 5;
 
 /// A search for a set of words.
 ///
-/// Uses another automaton than [`aho_corasick::AhoCorasick`] chooses for few words. Building that
-/// automaton takes time quadratic in the length of a periodic word, such as 20,000 times `x`, and a
-/// log can contain such an id.
+/// Uses an NFA. Building the automaton that [`aho_corasick::AhoCorasick`] chooses for few words
+/// takes time quadratic in the length of a periodic word, such as 20,000 times `x`, and a log can
+/// contain such an id.
 #[derive(Clone, Debug)]
 pub(super) struct WordSearch(NFA);
 

@@ -114,7 +114,7 @@ fn database(version: u16, kind: &'static str, networks: &[(&str, u32, Value)]) -
     out
 }
 
-/// Writes a database in which 203.0.113.0/24 is Berlin, for tests of several modules.
+/// Writes a database that maps 203.0.113.0/24 to Berlin, for tests of several modules.
 pub(crate) fn berlin() -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let networks = [("203.0.113.0", 24, nested("DE", "Berlin"))];

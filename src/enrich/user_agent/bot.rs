@@ -98,7 +98,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// Returns whether a token of a bot counts at its position.
+/// Returns whether a token counts as evidence of a bot at its position.
 fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> bool {
     let in_model = || runs.models.contains(&found.range);
     match found.name {
@@ -136,8 +136,7 @@ fn imitates_browser(evidence: &Evidence<'_>) -> bool {
     compatible.is_some_and(|at| !names_platform(at)) || evidence.has("(khtml, like gecko;")
 }
 
-/// Returns whether a user agent contains a link, a domain or an email address in the way that bots
-/// do.
+/// Returns whether a user agent contains a link, a domain or an email address as bots do.
 ///
 /// Apps on phones contain the contacts of their makers. In the user agent of a browser, contacts
 /// come from extensions, toolbars and access providers, unless they have a form that only bots use.
@@ -166,7 +165,7 @@ fn link(evidence: &Evidence<'_>) -> bool {
     ["http://", "https://", "www.", "+http"].iter().any(|start| evidence.has(start))
 }
 
-/// Top-level domains of bots' operators.
+/// Top-level domains that operators of bots use.
 const TOP_LEVEL_DOMAINS: [&str; 14] =
     ["com", "org", "net", "io", "ai", "de", "ru", "fr", "eu", "co", "app", "dev", "info", "me"];
 

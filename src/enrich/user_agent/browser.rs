@@ -31,8 +31,8 @@ pub(super) fn browser(evidence: &Evidence<'_>, os: Option<&Product>) -> Option<P
     Some(browser)
 }
 
-/// Returns the browser if the product name ends in `Browser`: `NameBrowser/1.2` is the Name
-/// Browser.
+/// Returns the browser if the product name ends in `Browser`: `NameBrowser/1.2` becomes `Name
+/// Browser`.
 fn self_named(text: &str) -> Option<Product> {
     let (before, after) = text.split_once("rowser/")?;
     let prefix = before.strip_suffix(['B', 'b'])?;

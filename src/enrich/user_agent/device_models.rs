@@ -107,7 +107,7 @@ const MAKERS: [&str; 28] = [
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let mut text = text;
     let mut pattern = pattern;
-    // If the part after the last `*` does not match, retry here, one byte further.
+    // Where to retry, one byte further, if the part after the last `*` does not match.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
         let matched = match (pattern.split_first(), text.split_first()) {

@@ -110,7 +110,7 @@ impl<'a> Evidence<'a> {
         self.matches.iter().filter(move |found| found.table == table)
     }
 
-    /// Returns the version after the first token of a rule that a version follows.
+    /// Returns the version that follows a token of a rule, from the first token that has one.
     fn version(&self, table: Table, name: &str) -> Option<String> {
         self.in_table(table)
             .filter(|found| found.name == name)
@@ -128,7 +128,8 @@ impl<'a> Evidence<'a> {
         self.text.get(start + word.len()..)
     }
 
-    /// Returns the version after the first `word` that a version follows directly.
+    /// Returns the version that directly follows one of `words`, in lower case, from the first word
+    /// that has one.
     fn version_after(&self, words: &[&str]) -> Option<String> {
         words.iter().find_map(|word| version::leading(self.after(word)?))
     }

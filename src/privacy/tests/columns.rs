@@ -134,7 +134,7 @@ fn redacted_events_and_sessions_agree() {
     assert!(!store.all_text().contains(ID));
     let sessions = store.row_texts(Table::Sessions).join("\n");
     assert!(sessions.contains(r#"{\"clicked\":1,\"redacted\":2}"#), "{sessions}");
-    // A rebuild from the events results in the stored sessions.
+    // A rebuild from the events reproduces the stored sessions.
     let report = crate::maintenance::verify(&store.store(), &Ok(Settings::default()), &NoProgress).unwrap();
     assert!(report.is_clean(), "{report:?}");
 }
