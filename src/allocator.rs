@@ -1,8 +1,8 @@
 //! The global allocator, mimalloc, and the conditions for returning free memory to the kernel.
 //!
-//! Compared with the system allocator, `report summary` takes 0.8 of the time and an ingest the
-//! same. Without huge pages (feature `no_thp`), an ingest takes 0.91 of the time and 39 MiB less at
-//! the peak. `docs/benchmark-decisions.md` has the figures.
+//! With mimalloc, `report summary` takes 0.8 times as long as with the system allocator, and an
+//! ingest takes equally long. Disabling huge pages (feature `no_thp`) reduces the time of an ingest
+//! to 0.91 times and its peak memory by 39 MiB. `docs/benchmark-decisions.md` has the figures.
 //!
 //! mimalloc returns free memory after a delay. When the process approaches its budget,
 //! [`release_free_memory`] therefore returns all of it immediately. An ingest of 1,500,000 shuffled
@@ -18,19 +18,19 @@ use libmimalloc_sys::mi_collect;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Resident bytes above which free memory is returned.
+/// Resident set size in bytes above which free memory is returned.
 static RELEASE_THRESHOLD: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Resident bytes after free memory was last returned.
+/// Resident set size in bytes after free memory was last returned.
 static RESIDENT_AFTER_RELEASE: AtomicU64 = AtomicU64::new(0);
 
 /// Minimum distance of [`RELEASE_THRESHOLD`] from the budget, in bytes, which leaves room for
 /// allocations until the next call of [`release_free_memory`].
 const HEADROOM: u64 = 96 << 20;
 
-/// Minimum interval of the checks of [`release_after_task`]. A change of thousands of days has
-/// thousands of tasks, and a task can take as little as 0.02 ms. The kernel takes as long to report
-/// the resident size. Within the interval, two threads allocate at most a few megabytes.
+/// Minimum interval between the checks of [`release_after_task`]. An update of thousands of days
+/// runs thousands of tasks. A task can take as little as 0.02 ms, which is also the time of reading
+/// the resident set size. Within the interval, two threads allocate at most a few megabytes.
 const CHECK_INTERVAL: Duration = Duration::from_millis(4);
 
 /// Calls [`release_free_memory`] after one of many tasks, at most once in `CHECK_INTERVAL`.
@@ -54,7 +54,7 @@ pub fn set_budget(bytes: u64) {
 /// Returns free memory to the kernel if the process is near its budget. Returns whether it did.
 ///
 /// Call it after a large amount of memory was freed. It does nothing on operating systems that do
-/// not report the resident size of a process.
+/// not report the resident set size of a process.
 pub fn release_free_memory() -> bool {
     let threshold = RELEASE_THRESHOLD.load(Relaxed);
     if threshold == u64::MAX {
@@ -72,7 +72,8 @@ pub fn release_free_memory() -> bool {
     due
 }
 
-/// Returns the resident bytes of the process; `None` if the operating system does not report them.
+/// Returns the resident set size of the process in bytes; `None` if the operating system does not
+/// report it.
 pub fn resident() -> Option<u64> {
     const PATH: &str = "/proc/self/status";
     // A single read returns the whole text, unless the user is in hundreds of groups.
@@ -82,7 +83,7 @@ pub fn resident() -> Option<u64> {
     resident_of(status).or_else(|| resident_of(&std::fs::read_to_string(PATH).ok()?))
 }
 
-/// Returns the resident bytes that the text of `/proc/self/status` states.
+/// Parses the resident set size in bytes from the text of `/proc/self/status`.
 fn resident_of(status: &str) -> Option<u64> {
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     kib.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)

@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The kind of a failure. `main` maps each kind to an exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// An operation failed: a file, the store or the disk.
+    /// An operation on a file, the store or the disk failed.
     Failed,
     /// The command line or the settings are invalid.
     Usage,
@@ -78,7 +78,8 @@ impl Error {
             ReadOnlyFilesystem => {
                 error.hint("make the file system writable to change the store; reports work without it")
             }
-            // An error of the operating system: a limit of the process or of the file system.
+            // With an OS error, the limit is one of the process or the file system. `regular_file`
+            // returns this kind without an OS error.
             FileTooLarge if os_error.is_some() => error.hint(
                 "raise the file size limit (`ulimit -f`) and run the same command again; committed data is \
                  not affected",
@@ -109,7 +110,8 @@ impl Error {
         self.hint.as_deref()
     }
 
-    /// Returns whether a file was missing. A reader then starts again from the new manifest.
+    /// Returns whether a file was missing. A writer may have removed it, so a reader then starts
+    /// again from the current manifest.
     pub fn is_missing_file(&self) -> bool {
         self.missing_file
     }

@@ -79,9 +79,9 @@ pub fn stop_commits(patience: Duration) -> Option<Committed> {
     (state.active == 0).then(|| Committed { commits: state.commits, events: state.events })
 }
 
-/// Waits for the end of the process, up to `patience`, if it is being interrupted. The interruption
-/// can remove files that a command uses. The command then fails, but its error must not end the
-/// process.
+/// If the process is being interrupted, waits up to `patience` for it to end. An interruption
+/// removes temporary files, which can make the interrupted command fail; without this wait, that
+/// error could decide the exit status instead of the signal.
 pub fn wait_for_end(patience: Duration) {
     let stopped = |state: &mut State| state.is_stopped;
     drop(CHANGED.wait_timeout_while(lock(), patience, stopped));

@@ -5,11 +5,12 @@
 //! 1. [`ingest`] reads log files, parses lines into events and commits them;
 //! 2. [`enrich`] derives browser, channel and location from user agent, URL and IP address;
 //! 3. [`session`] splits events into sessions and merges their summaries;
-//! 4. [`store`] keeps the tables as Parquet files, whose names are in one manifest;
+//! 4. [`store`] stores the tables as Parquet files, which one manifest lists;
 //! 5. [`report`] computes typed answers from the tables; [`render`] formats them;
 //! 6. [`maintenance`] and [`privacy`] verify, prune and erase; [`lint`] checks events;
 //!    [`dashboard`] writes reports as an HTML page;
-//! 7. [`cli`] converts arguments to calls of the library.
+//! 7. [`distributed`] divides ingests and reports into tasks for a cluster;
+//! 8. [`cli`] converts arguments to calls of the library.
 
 pub mod allocator;
 pub mod bloom;

@@ -1,4 +1,4 @@
-//! Opens files whose paths or folders can come from other people.
+//! Opens files whose path or content may be untrusted.
 //!
 //! A store, its settings and the paths in them can be copied from elsewhere. A named pipe blocks
 //! the process that opens it, a device returns endless bytes, and a sparse file of any size costs
@@ -96,7 +96,8 @@ fn checked(opened: io::Result<File>, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Returns whether opening a file met a link that must not be followed, or a cycle of links.
+/// Returns whether opening a file failed because of a link that must not be followed, or a cycle of
+/// links.
 fn is_link_loop(error: &io::Error) -> bool {
     #[cfg(unix)]
     return error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());

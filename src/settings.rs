@@ -29,7 +29,7 @@ pub enum IpPolicy {
 /// The settings of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The time zone of days.
+    /// The time zone that defines calendar days.
     pub timezone: Zone,
     /// The longest gap between two events of a session, in microseconds.
     pub session_timeout: Micros,

@@ -4,8 +4,8 @@
 ///
 /// If `typed` has at least three letters, the first candidate that starts with it wins. Otherwise
 /// the candidate with the fewest typing errors (insertions, deletions, replacements and swaps of
-/// neighbouring letters) wins; ties are broken alphabetically. The number of errors is limited to a
-/// third of the letters, or one error for two letters.
+/// neighbouring letters) wins; ties are broken alphabetically. One error per three letters is
+/// allowed, and one error in a name of two letters.
 pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let letters = typed.chars().count();

@@ -1,8 +1,8 @@
 //! Starts threads within the limits of the operating system.
 //!
 //! A limit on processes (`ulimit -u`, `pids.max` of a container) or on address space makes the
-//! start of a thread fail. Parallel work then runs on the threads that could be started; if a
-//! command needs one that cannot be started, it fails with [`start_error`].
+//! start of a thread fail. Parallel work then runs on the threads that could be started. A command
+//! that needs a further thread fails with [`start_error`].
 
 use std::io;
 use std::sync::mpsc::{Sender, channel};
@@ -12,12 +12,11 @@ use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
 
-/// Starts the threads of parallel work: one per processor, or the number in `RAYON_NUM_THREADS`, or
-/// fewer if no more can be started. Later calls do nothing.
+/// Starts the thread pool: one thread per processor, or the number in `RAYON_NUM_THREADS`, or fewer
+/// if the operating system allows no more. Later calls do nothing.
 ///
-/// If threads are limited, the pool leaves room for `reserved` further threads, or for as many as
-/// the limit allows in addition to one thread of the pool. Returns whether all of them can be
-/// started.
+/// The pool is smaller if `reserved` further threads could not be started otherwise, but it has at
+/// least one thread. Returns whether all reserved threads can be started.
 ///
 /// Without this call, rayon starts its threads at the first parallel work, and panics if it cannot.
 ///

@@ -35,7 +35,7 @@ impl Day {
         NaiveDate::from_epoch_days(self.0).unwrap_or(NaiveDate::MIN)
     }
 
-    /// Converts a calendar date.
+    /// Returns the day of a calendar date.
     pub fn from_date(date: NaiveDate) -> Day {
         Day(date.to_epoch_days())
     }
@@ -67,7 +67,7 @@ impl std::fmt::Display for Day {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let date = self.date();
         match date.year() {
-            // The general formatter takes several times as long.
+            // chrono's formatter takes several times as long.
             year @ 0..=9999 => write!(f, "{year:04}-{:02}-{:02}", date.month(), date.day()),
             _ => write!(f, "{}", date.format("%Y-%m-%d")),
         }
@@ -87,10 +87,10 @@ impl Zone {
         name.parse().ok().map(Zone)
     }
 
-    /// Parses an IANA name, or an abbreviation that names one offset in practice (`CEST`, `PDT`);
-    /// `None` for others, such as `IST` and `CST`, which name several.
+    /// Parses an IANA name, or an abbreviation that has one offset in practice (`CEST`, `PDT`);
+    /// `None` for others, such as `IST` and `CST`, which have several.
     pub fn parse_abbreviation(name: &str) -> Option<Zone> {
-        // The sign in these names is positive to the west of Greenwich.
+        // In these names, a positive sign means west of Greenwich.
         let fixed = match name {
             "GMT" | "UTC" | "Z" | "WET" => "Etc/GMT",
             "WEST" | "CET" => "Etc/GMT-1",

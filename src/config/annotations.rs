@@ -20,7 +20,7 @@ pub struct Annotation {
     pub text: String,
 }
 
-/// Reads the annotations, ordered by day; those of one day have the order of the file.
+/// Reads the annotations, ordered by day. Annotations of one day keep the order of the file.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] if a key is not a day, or a value is neither a string nor a list of

@@ -23,7 +23,7 @@ pub struct Definition {
     pub name: String,
     /// The events, or the conditions of a segment.
     pub events: Vec<WrittenEvent>,
-    /// The number of the line, from 1.
+    /// The line number, from 1.
     pub line: usize,
     path: PathBuf,
 }
@@ -35,7 +35,7 @@ pub struct WrittenEvent {
     pub event: String,
     /// The conditions that are separate from the event.
     pub conditions: Vec<String>,
-    /// The number of the line, from 1.
+    /// The line number, from 1.
     pub line: usize,
 }
 
@@ -46,7 +46,8 @@ impl Definition {
         Error::usage(format!("{path}, line {line}: `{}.{}`: {reason}", self.table, self.name))
     }
 
-    /// Returns a usage error for a line whose text caused an error.
+    /// Returns a usage error that adds the definition and a line to the error that the line's text
+    /// caused.
     pub fn error_caused_by(&self, line: usize, error: &Error) -> Error {
         let named = self.error(line, &error.to_string());
         match error.hint_text() {
@@ -56,7 +57,7 @@ impl Definition {
     }
 }
 
-/// Reads a table of definitions in the order of its lines.
+/// Reads a table of definitions in the order of the file.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] if a value is neither an event nor a list of events.

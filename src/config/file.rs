@@ -1,4 +1,4 @@
-//! Parses `wa.toml`. An unknown key or a wrong type is an error with the number of the line.
+//! Parses `wa.toml`. An unknown key or a wrong type is an error with the line number.
 
 use std::ops::Range;
 use std::path::Path;
@@ -52,8 +52,8 @@ pub(super) struct File<'a> {
 }
 
 impl File<'_> {
-    /// Reads the settings of a table in the order of their lines. `prefix` is the name of the table
-    /// with a dot.
+    /// Reads the settings of a table in the order of the file. `prefix` is the name of the table,
+    /// followed by a dot.
     fn read(&self, table: &DeTable<'_>, prefix: &str, contents: &mut Contents) -> Result<()> {
         let mut items: Vec<_> = table.iter().collect();
         items.sort_by_key(|(key, _)| key.span().start);
@@ -78,7 +78,7 @@ impl File<'_> {
                 (None, other)
                     if is_table(&name) || name == annotations::TABLE || definition_table(&name).is_some() =>
                 {
-                    let message = format!("`{name}` is a table of settings, not {}", type_name(other));
+                    let message = format!("`{name}` must be a table of settings, not {}", type_name(other));
                     return Err(self
                         .error(value.span(), message)
                         .hint(format!("write [{name}] on a separate line")));
@@ -121,7 +121,7 @@ impl File<'_> {
         Error::usage(format!("{}, line {}: {message}", self.path.display(), self.line(&at)))
     }
 
-    /// Returns the number of the line, from 1, in which a span starts.
+    /// Returns the line number, from 1, at which a span starts.
     pub(super) fn line(&self, at: &Range<usize>) -> usize {
         let before = self.text.as_bytes().iter().take(at.start);
         1 + before.filter(|byte| **byte == b'\n').count()

@@ -10,7 +10,7 @@ use super::quantity::{
 use crate::settings::{IpPolicy, Settings};
 use crate::time::{DAY, SECOND, Zone};
 
-/// The minimum memory budget: the base memory of an ingest and one batch.
+/// The minimum memory budget: enough for the base memory of an ingest and one batch.
 const MIN_MEMORY: u64 = 256 << 20;
 
 /// A setting.

@@ -67,7 +67,7 @@ impl Default for ResolvedConfig {
 }
 
 impl From<Settings> for ResolvedConfig {
-    /// Returns settings of unknown origin, which count as defaults.
+    /// Returns settings whose origins are all [`Origin::Default`].
     fn from(settings: Settings) -> Self {
         ResolvedConfig { settings, ..ResolvedConfig::default() }
     }

@@ -12,7 +12,7 @@ pub enum Origin {
     File {
         /// The path of the file.
         path: PathBuf,
-        /// The number of the line, from 1.
+        /// The line number, from 1.
         line: usize,
     },
     /// An environment variable.

@@ -91,7 +91,7 @@ pub fn format_retention(retention: Retention) -> String {
     }
 }
 
-/// Formats a number of days, in years if they are whole.
+/// Formats a number of days, in years if it is a multiple of 365.
 pub fn format_days(days: u32) -> String {
     if days > 0 && days.is_multiple_of(365) { format!("{}y", days / 365) } else { format!("{days}d") }
 }

@@ -117,7 +117,7 @@ fn wrong_type_error_has_line_and_example() {
     assert_eq!(message, "wa.toml, line 3: `retention.events` must be a quoted string, not true or false");
     assert_eq!(hint, "write it like events = \"90d\"");
     let (message, _) = error_of("retention = \"90d\"\n");
-    assert_eq!(message, "wa.toml, line 1: `retention` is a table of settings, not a string");
+    assert_eq!(message, "wa.toml, line 1: `retention` must be a table of settings, not a string");
 }
 
 #[test]

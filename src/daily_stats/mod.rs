@@ -131,7 +131,7 @@ impl DailyStats {
         divide(self.session_duration_sum_seconds, self.total_sessions)
     }
 
-    /// Returns the percentage of sessions with a conversation, with 2 decimals.
+    /// Returns the percentage of sessions that are conversations, with 2 decimals.
     pub fn conversion_rate(&self) -> f64 {
         two_decimals(self.total_conversations.saturating_mul(100), self.total_sessions)
     }

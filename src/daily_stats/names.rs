@@ -1,4 +1,4 @@
-//! Counts of sessions by a name.
+//! Counts of sessions by name.
 
 use hashbrown::HashMap;
 
@@ -19,8 +19,8 @@ impl NameCounts {
         }
     }
 
-    /// Returns the counts by name, in any order. Sessions without a name count for `default`; they
-    /// are omitted if it is `None`.
+    /// Returns the counts by name, in any order. Sessions without a name are counted under
+    /// `default`, or omitted if it is `None`.
     pub fn into_counts(self, default: Option<&str>) -> impl Iterator<Item = (String, i64)> {
         let mut unnamed = default.filter(|_| self.unnamed > 0);
         let mut named = self.named;
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_without_a_name_count_for_the_default() {
+    fn sessions_without_a_name_are_counted_under_the_default() {
         let expected = |counts: &[(&str, i64)]| -> BTreeMap<String, i64> {
             counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
         };

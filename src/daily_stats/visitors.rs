@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::prehashed::PreHashed;
 
-/// Hashes of distinct visitors, each with whether it has only a session key.
+/// Hashes of distinct visitors, each with a flag: whether the visitor has only a session key.
 ///
 /// A store can have as many chatbots as sessions. A single visitor is stored without an
 /// allocation.

@@ -1,6 +1,6 @@
-//! JSON numbers as exact integers. Numbers of a log are stored without a conversion to floats.
+//! Converts JSON numbers to exact integers, without floats in between.
 
-/// A JSON number times a power of ten: its integer part, and how to round.
+/// A JSON number times a power of ten: the integer part, and how to round it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScaledInteger {
     /// Whether the number has a minus sign, as `-0` does.
@@ -14,7 +14,7 @@ pub struct ScaledInteger {
 }
 
 impl ScaledInteger {
-    /// Returns the number, truncated towards zero; `None` if it does not fit 64 bits.
+    /// Returns the number, truncated towards zero; `None` if it does not fit into 64 bits.
     pub fn truncated(self) -> Option<i64> {
         match self.negative {
             true => 0i64.checked_sub_unsigned(self.magnitude),
@@ -24,7 +24,7 @@ impl ScaledInteger {
 }
 
 /// Parses a valid JSON number and multiplies it by `10^scale`; `None` if the magnitude does not fit
-/// 64 bits.
+/// into 64 bits.
 pub fn parse_scaled(number: &[u8], scale: i64) -> Option<ScaledInteger> {
     let (negative, number) = match number.split_first() {
         Some((b'-', rest)) => (true, rest),
@@ -37,8 +37,8 @@ pub fn parse_scaled(number: &[u8], scale: i64) -> Option<ScaledInteger> {
     let at = number.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(number.len());
     let (mantissa, exponent) = number.split_at_checked(at)?;
     let point = mantissa.iter().position(|b| *b == b'.').unwrap_or(mantissa.len());
-    // Number of digits of the mantissa before the decimal point of the result. If the mantissa has
-    // fewer digits, zeros follow.
+    // The number of digits before the decimal point of the result. If the mantissa has fewer, zeros
+    // follow.
     let integer_digits = (point as i64).saturating_add(parse_exponent(exponent)).saturating_add(scale);
 
     let mut result = ScaledInteger { negative, magnitude: 0, rounds_up: false, exact: true };
@@ -59,7 +59,8 @@ pub fn parse_scaled(number: &[u8], scale: i64) -> Option<ScaledInteger> {
     Some(result)
 }
 
-/// The length of the longest number that [`parse_short`] parses, in bytes. Its digits fit 64 bits.
+/// The length of the longest number that [`parse_short`] parses, in bytes. Its digits fit into 64
+/// bits.
 const SHORT: usize = 19;
 
 /// Powers of ten.

@@ -104,8 +104,8 @@ fn normalized(text: &str, case: Case) -> String {
     }
 }
 
-/// Folds the case of a character by way of its capital letter, so that the two forms of the small
-/// sigma are equal. `ß` and `ı` remain distinct letters.
+/// Folds the case of a character through its capital letter, so that the two small sigmas become
+/// equal. `ß` and `ı` remain distinct letters.
 fn fold(letter: char) -> impl Iterator<Item = char> {
     let mut capitals = letter.to_uppercase();
     let capital = capitals.next().filter(|_| capitals.next().is_none() && letter != 'ı');

@@ -1,4 +1,4 @@
-//! Charsets other than UTF-8, which old pages use to percent-encode text, and old servers to write
+//! Charsets other than UTF-8. Old pages use them to percent-encode text, and old servers to write
 //! logs.
 
 use std::collections::BTreeSet;
@@ -52,7 +52,7 @@ pub(crate) fn encodings(text: &str) -> BTreeSet<Vec<u8>> {
     encoded.filter(|(.., has_errors)| !has_errors).map(|(bytes, ..)| bytes.into_owned()).collect()
 }
 
-/// Returns the possible meanings of bytes in these charsets.
+/// Returns the distinct strings to which the bytes decode in these charsets.
 pub(super) fn readings(bytes: &[u8]) -> BTreeSet<String> {
     let texts = CHARSETS.iter();
     texts

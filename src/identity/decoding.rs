@@ -6,10 +6,10 @@ use memchr::memchr3;
 use super::entities;
 use crate::json::escapes;
 
-/// The number of nested encodings that are removed.
+/// The maximum number of nested encodings that are removed.
 pub(crate) const MAX_LAYERS: usize = 4;
 
-/// A decoded text, with the offset in the original text of every byte.
+/// A decoded text, and the offset in the original text for every byte.
 pub(crate) struct DecodedLayer {
     /// The decoded text.
     pub(crate) bytes: Vec<u8>,
@@ -62,13 +62,13 @@ pub(crate) fn decode(text: &[u8], offsets: Option<&[usize]>) -> Option<DecodedLa
     changed.then_some(layer)
 }
 
-/// The meaning of an escape.
+/// The character or byte that an escape encodes.
 enum Decoded {
     Character(char),
     Byte(u8),
 }
 
-/// Parses `%40`, or `%u0040`, the form of the JavaScript function `escape`. Also returns the
+/// Parses `%40`, or `%u0040` as the JavaScript function `escape` writes it. Also returns the
 /// length.
 fn percent_encoded(text: &[u8]) -> Option<(Decoded, usize)> {
     if text.get(1) != Some(&b'u') {
@@ -85,7 +85,7 @@ fn percent_encoded(text: &[u8]) -> Option<(Decoded, usize)> {
     Some((Decoded::Character(character), 12))
 }
 
-/// Parses a JSON escape, or `\x40`, the form of web servers. Also returns the length. A lone
+/// Parses a JSON escape, or `\x40` as web servers write it. Also returns the length. A lone
 /// surrogate does not encode a character.
 fn escape(text: &[u8]) -> Option<(Decoded, usize)> {
     if text.get(1) == Some(&b'x') {

@@ -87,7 +87,7 @@ pub(crate) fn erased_hashes(key: &SecretKey, text: &str, is_email: bool) -> Vec<
     hashes
 }
 
-/// Calls a function with every possible meaning of a value of an identity field: the value itself;
+/// Calls a function with every reading of a value of an identity field: the value itself; the value
 /// trimmed; without percent-encoding (and with `+` as a space), JSON escapes and HTML character
 /// references; and each email address in it (`mailto:ada@example.org`, `Ada <ada@example.org>`, a
 /// list).
@@ -113,7 +113,8 @@ pub(crate) fn for_each_reading(value: &str, mut each: impl FnMut(&str)) {
     }
 }
 
-/// Calls a function with a decoded text, trimmed, and with each email address in it.
+/// Calls a function with a decoded text, trimmed, also with `+` as a space, and with each email
+/// address in it.
 fn each_part(text: &str, each: &mut impl FnMut(&str)) {
     each(text.trim());
     if text.contains('+') {
@@ -146,8 +147,8 @@ const BYTE_CLASSES: [u8; 256] = {
     classes
 };
 
-/// Returns whether a value has only one form: it contains no encoding, no surrounding white space
-/// and no email address within other text.
+/// Returns whether a value has only one reading: it contains no encoding, no surrounding white
+/// space and no email address within other text.
 ///
 /// Nearly all values are plain. An erasure reads the values of every event, and this check saves
 /// decoding them.
@@ -208,7 +209,7 @@ impl Identifiers {
     }
 
     /// Calls a function with the number of each identifier that a value of an identity field
-    /// matches in any of its meanings. A number can occur twice.
+    /// matches in any of its readings. May pass a number twice.
     pub(crate) fn for_each_match(&self, value: &str, mut each: impl FnMut(usize)) {
         for_each_reading(value, |text| {
             // A full-width `＠` counts as an `@` too.

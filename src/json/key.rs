@@ -1,4 +1,4 @@
-//! Keys that are looked up in objects.
+//! Keys to look up in objects, prepared for fast comparisons.
 
 use std::ops::Deref;
 
@@ -43,7 +43,8 @@ impl KeyTag {
 pub struct Key {
     text: Box<str>,
     pub(super) tag: KeyTag,
-    /// The key as a little-endian number, and its bits; no bits if the key is empty or too long.
+    /// The key as a little-endian number, and a mask of its bytes. The mask is zero if the key is
+    /// empty or longer than [`WORD`].
     word: u128,
     mask: u128,
 }

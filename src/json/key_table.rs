@@ -1,14 +1,14 @@
-//! A table of keys, among which the members of an object are looked up.
+//! A hash table of keys, in which the members of an object are looked up.
 
 use super::key::{Key, KeyTag};
 use super::scan::Value;
 use super::text_buffer::TextBuffer;
 
-/// The number of slots per key. Most slots stay free, so that most other keys are found missing by
-/// one comparison.
+/// The number of slots per key. Most slots stay free, so for most keys that are not in the table,
+/// one comparison is enough.
 const SLOTS_PER_KEY: usize = 4;
 
-/// Distinct keys, by their tags.
+/// A table of distinct keys, hashed by their tags.
 #[derive(Debug, Default)]
 pub struct KeyTable {
     keys: Vec<Key>,
@@ -23,7 +23,7 @@ impl KeyTable {
         let count = (keys.len() * SLOTS_PER_KEY).next_power_of_two();
         let mut table = KeyTable { keys, slots: vec![(KeyTag::UNKNOWN, 0); count] };
         for (index, key) in (0..).zip(&table.keys) {
-            // Keys without a tag are found by a search of all keys.
+            // Keys without a tag are found by a linear search.
             if key.tag != KeyTag::UNKNOWN {
                 let mut at = first_slot(key.tag, count);
                 while table.slots.get(at).is_some_and(|(tag, _)| *tag != KeyTag::UNKNOWN) {

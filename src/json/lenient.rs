@@ -1,4 +1,4 @@
-//! Readers of JSON text that do not validate it.
+//! Non-validating readers of JSON text.
 //!
 //! They serve two kinds of text. Stored columns were validated when they were ingested, so checking
 //! them again would only cost time. Rejected lines may be truncated, broken, or not JSON at all,

@@ -22,7 +22,7 @@ struct Node {
     member: Member,
     /// Index of the first node that is not within this value.
     next: NodeId,
-    /// Distinguishes most keys without reading them.
+    /// The tag of the key, which distinguishes most keys without a comparison of their text.
     tag: KeyTag,
 }
 
@@ -46,7 +46,7 @@ impl RowKey {
     }
 }
 
-/// The key of an element of an array.
+/// The key of a value that is not a member of an object; also the value of a missing node.
 const NO_KEY: Value = Value::new(0, 0, Kind::Null, 0);
 
 /// The reason why a JSON text has no tree.
@@ -76,7 +76,7 @@ struct OuterContainer {
 }
 
 impl Tree {
-    /// Removes all values; keeps the memory.
+    /// Removes all values and keeps the allocated memory.
     pub fn clear(&mut self) {
         self.nodes.clear();
     }

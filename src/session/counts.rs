@@ -77,8 +77,8 @@ impl<'a> EventCounts<'a> {
         few.chain(many.into_iter().flatten().map(|(name, count)| (name.as_ref(), *count)))
     }
 
-    /// Renames the names for which `rename` returns a new one, and adds the counts of names that
-    /// become the same. Returns whether a name changed.
+    /// Renames the names for which `rename` returns a new one, and adds up the counts of names that
+    /// become equal. Returns whether a name changed.
     pub fn rename(&mut self, rename: impl Fn(&str) -> Option<String>) -> bool {
         let names: Vec<Option<String>> = self.iter().map(|(name, _)| rename(name)).collect();
         if names.iter().all(Option::is_none) {

@@ -1,4 +1,4 @@
-//! The event properties that sessions use, read from the stored `properties` text.
+//! Reads the event properties that sessions use from the stored `properties` text.
 //!
 //! A rebuild reads events from the `events` table. The parser reads the same properties from log
 //! lines; both apply [`number_us`].

@@ -49,7 +49,8 @@ impl<T> First<T> {
         }
     }
 
-    /// Stores the value of an event at `at` if that event is earlier. Calls `value` only then.
+    /// Replaces the value with that of the event at `at`, if this event is earlier and has one.
+    /// Calls `value` only for an earlier event.
     fn offer(&mut self, at: Position, value: impl FnOnce() -> Option<T>) {
         if self.0.as_ref().is_none_or(|(mine, _)| at < *mine)
             && let Some(value) = value()
@@ -327,12 +328,13 @@ impl<'a> SessionSummary<'a> {
         self.landing_page.value().or(self.landing_path.value()).map(CowStr::as_ref)
     }
 
-    /// Returns the profile of the last event that has one and does not name another user.
+    /// Returns the profile of the last event that has one, ignoring events of users other than the
+    /// session's user.
     pub fn profile(&self) -> Option<&UserProfile<'a>> {
         self.shown_profile().map(|(_, profile)| profile)
     }
 
-    /// Returns the profile of the session and the position of its event.
+    /// Returns the profile that the session's row shows, and the position of its event.
     pub fn shown_profile(&self) -> Option<&(Position, UserProfile<'a>)> {
         if self.profiles.is_empty() {
             return None;

@@ -460,7 +460,10 @@ fn invalid_annotation_is_an_error_with_its_line() {
             .warns("hint: write annotations like");
     }
     sandbox.write("wa-store/wa.toml", "annotations = \"x\"\n");
-    sandbox.wa("report trends").exits(2).warns("line 1: `annotations` is a table of settings, not a string");
+    sandbox
+        .wa("report trends")
+        .exits(2)
+        .warns("line 1: `annotations` must be a table of settings, not a string");
 }
 
 #[test]
