@@ -76,7 +76,7 @@ pub(super) fn json(
         "texts": texts.into_texts(),
     });
     let mut json = head.to_string();
-    // The answers are already JSON.
+    // The answers are already JSON, so they are inserted as text before the closing brace.
     json.truncate(json.len().saturating_sub(1));
     json.push_str(",\"answers\":[");
     json.push_str(&answers.join(","));

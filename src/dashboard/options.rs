@@ -9,8 +9,8 @@ const DEFAULT_DAYS: u32 = 30;
 /// The maximum number of chatbots with separate figures.
 pub(crate) const MAX_CHATBOTS: usize = 20;
 
-/// The reports of the page, each with its period. The visitors of the previous period belong to the
-/// time series.
+/// The reports of the page, each with its period. A comparison of `visitors` has no days, but the
+/// charts compare days, so the page also has the `visitors` of the previous period.
 const PARTS: [(ReportKind, GridPeriod); 14] = [
     (ReportKind::Summary, GridPeriod::Compared),
     (ReportKind::Trends, GridPeriod::Compared),

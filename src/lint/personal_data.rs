@@ -149,8 +149,8 @@ fn digits_of(text: &str) -> Vec<u8> {
     text.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect()
 }
 
-/// Returns whether a group is a card number: 14 to 19 digits, in groups of at least three if they
-/// are separated, with the first digit of a payment card and a valid check digit.
+/// Returns whether a group is a card number: 14 to 19 digits, not all equal, in groups of at least
+/// three if they are separated, with the first digit of a payment card and a valid check digit.
 fn is_card_number(text: &str) -> bool {
     let digits = digits_of(text);
     let separated = text
@@ -174,9 +174,9 @@ fn luhn_sum(digits: &[u8]) -> u32 {
         .sum()
 }
 
-/// Returns whether a group is a phone number: it has a country code, an area code in
-/// parentheses, or an area code between a leading zero and a separator, or its key names a phone
-/// number.
+/// Returns whether a group is a phone number: its key names a phone number, or it begins with a
+/// country code, an area code in parentheses, or an area code with a leading zero and a separator
+/// after it.
 fn is_phone_number(key: &str, text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     if !PHONE_DIGITS.contains(&digits) || text.get(1..).is_some_and(|rest| rest.contains('+')) {
@@ -189,7 +189,7 @@ fn is_phone_number(key: &str, text: &str) -> bool {
     if PHONE_KEYS.iter().any(|part| key.contains(part)) {
         return true;
     }
-    // A date or a version also has dots and hyphens, so these do not count.
+    // A group with a dot, or with several hyphens or slashes, is rather a date or a version.
     let in_brackets = text.starts_with('(') && text.find(')').is_some_and(|close| (3..=6).contains(&close));
     let after_zero = text.starts_with('0')
         && text.find([' ', '/', '-']).is_some_and(|at| (3..=6).contains(&at))

@@ -1,4 +1,4 @@
-//! Report dispatch: from a request of any kind to answers.
+//! Computes the reports of a request, of any kind.
 
 use std::collections::HashSet;
 
@@ -162,8 +162,8 @@ impl ReportKind {
         !matches!(self, ReportKind::Active | ReportKind::Sessions)
     }
 
-    /// Returns the default number of values of a breakdown. `for_people` is true for tables, in
-    /// which a value takes many lines in some reports.
+    /// Returns the default number of values of a breakdown. `for_people` is true for tables. In
+    /// those of some reports, each value takes many lines.
     pub fn default_groups(self, for_people: bool) -> usize {
         match self {
             ReportKind::Heatmap | ReportKind::Retention if for_people => 3,
@@ -233,7 +233,7 @@ impl ReportKind {
 pub struct ReportRequest {
     /// The kind of report.
     pub kind: ReportKind,
-    /// The days and chatbots.
+    /// The days, the chatbots, and whether bot sessions are counted.
     pub query: Query,
     /// Whether days were requested. Without them, `sessions` lists all retained sessions.
     pub has_window: bool,

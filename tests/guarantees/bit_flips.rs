@@ -71,7 +71,7 @@ const WRITERS: &[&str] = &[
     "anonymize --older-than 1d",
 ];
 
-/// One case in this many runs a command that changes the store.
+/// One in this many cases runs a command that changes the store.
 const WRITER_SHARE: u64 = 8;
 
 #[test]

@@ -79,7 +79,7 @@ const FILTERS: [(&[&str], IsSelected); 8] = [
 /// Returns the expected figures of a scope, given the end of its window.
 type Expected = dyn Fn(&ReferenceReports<'_>, &Scope, i64) -> Value;
 
-/// A report, with its request and the expected figures.
+/// A requested report and its expected figures.
 struct Asked {
     kind: ReportKind,
     set_up: Box<dyn Fn(&mut ReportRequest)>,

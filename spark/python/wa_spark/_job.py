@@ -96,7 +96,7 @@ class _Tasks:
         try:
             self._run(partitions, listed)
         finally:
-            # It contains the key.
+            # The bundle contains the secret key, so it must not outlive the job.
             if self.bundle:
                 self.bundle.destroy()
 

@@ -81,7 +81,7 @@ class Store:
         return url[len(self.url) + 1 :]
 
     def opened(self):
-        """Continues once the job has read the working copy: removes the orphan files of a crash."""
+        """Removes the orphan files of a crash. Called once the job has opened the working copy."""
         with open(os.path.join(self.folder, MANIFEST), "rb") as file:
             self._first = file.read()
         if self._was_interrupted:
@@ -221,7 +221,7 @@ class Store:
         for name in SETTINGS:
             if name in self._names:
                 url = self.path_of(name)
-                # The job fails if other users can read the key.
+                # The key keeps its mode, so that the job fails if other users can read it.
                 mode = self._files.mode(url) if name == KEY else None
                 self._files.download(url, os.path.join(self.folder, name), mode)
         if self._base is not None:

@@ -53,7 +53,7 @@ def parse_contents(settings, bundle, files):
                 path = os.path.join(inputs, os.path.basename(url))
                 with _copy(path, content):
                     if size != len(content):
-                        # It grew while it was read, so its status does not describe these bytes.
+                        # The file grew while it was read, so its status does not describe these bytes.
                         modified = time.time_ns() // 1_000_000
                     yield from context.parse(files.value[url], path, url, modified).batches()
 

@@ -114,9 +114,9 @@ pub struct Options {
     pub inputs: Vec<PathBuf>,
     /// The chatbot of lines without `chatbot_id`.
     pub chatbot: Option<String>,
-    /// The map that reads the files.
+    /// The map that reads the files; `None` to detect the map of each file.
     pub map: Option<SharedMap>,
-    /// The zone of times without an offset.
+    /// The zone of times without an offset; `None` for the zone of the map.
     pub timezone: Option<Zone>,
     /// Whether to read files even if they are unchanged.
     pub force: bool,
@@ -124,7 +124,7 @@ pub struct Options {
     pub atomic: bool,
     /// Whether to print the time per stage.
     pub profile: bool,
-    /// The maximum number of rejected lines.
+    /// The maximum number of rejected lines; `None` for no maximum.
     pub max_rejects: Option<u64>,
     /// The maximum wait for another writer.
     pub lock_timeout: Duration,

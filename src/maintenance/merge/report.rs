@@ -82,9 +82,9 @@ pub struct MergedSessions {
     /// Sessions with pruned events that were not added, because the target has a session of the
     /// same key at that time.
     pub already_stored: u64,
-    /// Sessions with pruned events of days that the target has pruned.
+    /// Sessions with pruned events, on days that the target has pruned.
     pub already_pruned: u64,
-    /// Sessions with pruned events of forgotten people.
+    /// Sessions with pruned events, of forgotten people.
     pub forgotten: u64,
 }
 

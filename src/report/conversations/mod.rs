@@ -274,7 +274,7 @@ struct ConversationTags {
     patterns: Vec<EventPattern>,
     tags: Vec<u32>,
     zone: Zone,
-    /// Whether the meaning of a pattern depends on the window.
+    /// Whether a pattern has a field that is looked up in the events of the window.
     depends_on_events: bool,
 }
 

@@ -1,9 +1,9 @@
 //! Chains of events that pass the steps of a funnel in order, with other events in between.
 //!
-//! A chain is a list of distinct events e₁, e₂, … in the order of the sequence such that eₖ matches
-//! step k, no event lies more than the limit after e₁, and no excluded event lies between the first
-//! and the last one. The result is the longest chain. If there are several, it is the one that
-//! starts first and continues with the earliest event of each step.
+//! A chain is a list of distinct events e₁, e₂, … in the order of the sequence such that a chain
+//! can start at e₁, eₖ matches step k, no event lies more than the limit after e₁, and no excluded
+//! event lies between the first and the last one. The result is the longest chain. If there are
+//! several, it is the one that starts first and continues with the earliest event of each step.
 
 use super::steps::{Chain, Limits, MAX_STEPS, StepEvent};
 

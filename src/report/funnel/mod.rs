@@ -275,7 +275,7 @@ struct FunnelTags {
     /// Whether events that match no pattern are part of sequences.
     keeps_others: bool,
     zone: Zone,
-    /// Whether the meaning of a pattern depends on the window.
+    /// Whether a pattern has a field that is looked up in the events of the window.
     depends_on_events: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::report::query::tables::Tables;
 use crate::store::frame::Frame;
 use crate::time::Micros;
 
-/// Returns the start of the first session that a report with these tags counts.
+/// Returns the time from which on sessions are counted in a report with these tags.
 pub(super) fn first_start<T>(tables: &dyn Tables, tags: &dyn EventTags<T>) -> Micros {
     if tags.needs_first_events() { retained_since(tables) } else { Micros::MIN }
 }

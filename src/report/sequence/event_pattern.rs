@@ -134,8 +134,8 @@ pub(crate) fn columns<'a>(patterns: impl IntoIterator<Item = &'a EventPattern>) 
     columns
 }
 
-/// Returns whether the meaning of a pattern depends on the events of the window, because a field is
-/// not a column.
+/// Returns whether a pattern has a field that is not a column. The events of the window determine
+/// in which column it is looked up.
 pub(crate) fn depend_on_events(patterns: &[EventPattern]) -> bool {
     patterns.iter().flat_map(|pattern| &pattern.wheres).any(Where::has_unresolved_fields)
 }

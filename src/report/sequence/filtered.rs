@@ -1,8 +1,8 @@
 //! Sequences of the sessions that a filter selects.
 //!
-//! Whether a session satisfies conditions on events is known once all its events are read. These
-//! are the events of its sequence, so one read decides both. Sessions are classified in advance
-//! only if a report reads them more than once.
+//! Whether a session satisfies conditions on events is known once all its events are read. The read
+//! of its sequence reads these events anyway, so it evaluates the conditions too. Sessions are
+//! classified in advance only if a report reads them more than once.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

@@ -124,7 +124,7 @@ pub fn day(text: &str) -> Day {
 pub struct MemoryTables {
     pub sessions: Vec<Session>,
     pub events: Vec<Event>,
-    /// First-seen times before the first session of a visitor, by chatbot, kind and id.
+    /// Given first-seen times, by chatbot, kind and id.
     pub first_seen_times: BTreeMap<(&'static str, &'static str, String), Micros>,
     /// Whether first-seen times are also derived from the sessions.
     pub derives_first_seen: bool,
@@ -161,8 +161,8 @@ impl MemoryTables {
         self.zone.day(session.start)
     }
 
-    /// Returns first-seen times: the times in the field, or the start of the first session with the
-    /// id.
+    /// Returns first-seen times. If [`derives_first_seen`](Self::derives_first_seen) is set, the
+    /// start of the first session with an id replaces a later or missing time.
     pub fn first_seen(&self) -> BTreeMap<(&'static str, &'static str, String), Micros> {
         let mut times = self.first_seen_times.clone();
         for session in self.sessions.iter().filter(|_| self.derives_first_seen) {
@@ -400,7 +400,7 @@ impl TableFacts for MemoryTables {
         let chatbots: BTreeSet<&str> = self.sessions.iter().map(|session| session.chatbot).collect();
         for chatbot in chatbots.into_iter().filter(|chatbot| self.unpruned_chatbot != Some(chatbot)) {
             let days = ledger.pruned_sessions.entry(chatbot.to_owned()).or_default();
-            // The days of two years.
+            // Two years of pruned days.
             let last = self.sessions_pruned.into_iter();
             last.flat_map(|last| (0..730).map(move |n| last.plus(-n))).for_each(|day| days.insert(day));
         }

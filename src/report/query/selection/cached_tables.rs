@@ -74,7 +74,8 @@ impl Tables for CachedTables<'_> {
         columns: &[&str],
         visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync),
     ) -> Result<()> {
-        // A window may begin before the first data and end after the last. Reads of classes do not.
+        // A window may extend beyond the days with data, but reads of classes do not. Restricted to
+        // these days, both have the same key.
         let days = match (table, days, self.tables.days()) {
             (Table::Sessions, Some((from, to)), Some((first, last))) => Some((from.max(first), to.min(last))),
             _ => days,

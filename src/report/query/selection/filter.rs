@@ -58,7 +58,8 @@ impl SessionFilter {
         self.on_events.iter().map(|on_events| &on_events.conditions)
     }
 
-    /// Returns whether the conditions of each `--where` have a bit in a number of 32 bits.
+    /// Returns whether at most 32 `--where` options have conditions on events, so that each has a
+    /// bit in a `u32`.
     pub(crate) fn has_few_conditions(&self) -> bool {
         self.on_events.len() <= u32::BITS as usize
     }
@@ -70,7 +71,7 @@ impl SessionFilter {
 pub struct Unclassified<'a> {
     /// The tables with all sessions.
     pub(crate) tables: &'a dyn Tables,
-    /// The conditions, which [`SessionFilter::has_few_conditions`] applies to.
+    /// The conditions, for which [`SessionFilter::has_few_conditions`] returns `true`.
     pub(crate) filter: &'a SessionFilter,
 }
 
