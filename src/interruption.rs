@@ -63,7 +63,7 @@ pub fn begin_commit() -> Commit {
     Commit(())
 }
 
-/// Sets the number of events that this process has stored once the next commit succeeds.
+/// Sets the number of events that this process will have stored once the next commit succeeds.
 pub fn count_events(events: u64) {
     lock().next_events = events;
 }

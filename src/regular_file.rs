@@ -61,8 +61,9 @@ fn too_large(length: u64, max: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, message)
 }
 
-/// Sets flags so that opening a pipe does not block and opening a terminal does not claim it, and,
-/// for `in_place`, so that symbolic links are not followed. They do not affect regular files.
+/// Sets flags so that opening a pipe does not block, opening a terminal does not make it the
+/// controlling terminal of the process, and, for `in_place`, symbolic links are not followed. The
+/// flags do not affect regular files.
 fn no_blocking(options: &mut OpenOptions, in_place: bool) {
     #[cfg(unix)]
     {

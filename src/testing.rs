@@ -155,7 +155,7 @@ impl TestStore {
         self.forget_at(kind, value, NOW, false)
     }
 
-    /// Erases a person at a time, or does a dry run.
+    /// Erases a person with the clock at `now`, or does a dry run.
     pub(crate) fn forget_at(
         &self,
         kind: IdentifierKind,

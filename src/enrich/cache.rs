@@ -9,7 +9,8 @@ use crate::event::UserAgent;
 
 const SHARDS: usize = 16;
 
-/// Bytes at which a shard is emptied: 32 MiB in total, about 100,000 user agents of typical length.
+/// Size in bytes at which a shard is emptied: 32 MiB in total, about 100,000 user agents of typical
+/// length.
 const SHARD_LIMIT: usize = 2 << 20;
 
 /// Estimated bytes per entry in addition to the user agent itself.

@@ -65,8 +65,8 @@ fn email_hash(key: &SecretKey, canonical: &str) -> String {
     key.hash(&[b"forgotten e-mail", canonical.as_bytes()])
 }
 
-/// Returns the keyed hashes of a value as an erased id, and, if `is_email`, as an erased email
-/// address.
+/// Returns the keyed hashes that an erasure of this value would have recorded: as an id, and, if
+/// `is_email`, also as an email address.
 ///
 /// The first versions hashed ids unchanged, and email addresses in lower case. Old stores contain
 /// these hashes. For values that are canonical, old and new hashes are equal.

@@ -93,7 +93,7 @@ mod tests {
     use crate::json::Kind;
     use proptest::prelude::*;
 
-    /// Compares a key of a buffer with each string.
+    /// Returns the strings that equal a key of a buffer.
     fn equal<'t>(buffer: &TextBuffer<'_>, key: Value, texts: &[&'t str]) -> Vec<&'t str> {
         texts.iter().copied().filter(|text| Key::new(text).equals(buffer, key)).collect()
     }

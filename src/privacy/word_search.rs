@@ -121,8 +121,8 @@ mod tests {
         assert_eq!(found(&["  "], "\"  \" a  b    "), ["  "]);
     }
 
-    /// Returns the shortest of three times to build a search for a word and to search a string of
-    /// the same length.
+    /// Returns the time to build a search for a word of this length and to search a string of about
+    /// this length: the shortest of three measurements.
     fn time(length: usize) -> Duration {
         let (word, text) = ("x".repeat(length), "x".repeat(length * 2) + "-" + &"x-".repeat(length));
         let once = || {
@@ -136,8 +136,8 @@ mod tests {
 
     #[test]
     fn time_for_a_periodic_word_grows_linearly() {
-        // A word 16 times as long takes 16 times as long. With quadratic growth, it would take 256
-        // times as long.
+        // A word that is 16 times as long should take about 16 times the time. With quadratic
+        // growth, it would take 256 times the time.
         let (short, long) = (time(5_000), time(80_000));
         assert!(long < short.max(Duration::from_micros(200)) * 100, "{short:?} → {long:?}");
     }

@@ -106,7 +106,7 @@ impl WriterLock {
         // `lock` can be a hard link to any file, which must not be overwritten.
         if !is_lock_text(&read_text(&mut file)) {
             return Err(Error::failed(format!("{} is not the lock of a store", path.display()))
-                .caused_by("it contains something else")
+                .caused_by("it contains other data")
                 .hint("move the file away; `wa` creates a new lock"));
         }
         // The text is informative: a full disk must not stop the writer here. On NFS, other

@@ -246,7 +246,7 @@ pub fn append(
     Ok(rows)
 }
 
-/// Counts how often a line occurs in one file, and keeps the maximum over all files.
+/// Counts the occurrences of a line file by file, and keeps the largest count of a file.
 struct Repeated {
     file: String,
     position: (u64, Option<u64>, Option<u32>),
@@ -288,8 +288,8 @@ pub(crate) fn hash_prefix(sha256: &str) -> u128 {
         .unwrap_or(0)
 }
 
-/// Returns the hash that identifies a line. It covers its text, the values from its wrapping, and
-/// its envelope.
+/// Returns the hash that identifies a line. The hash covers the text of the line, the values from
+/// its wrapping, and its envelope.
 fn line_hash(sha256: &str, given: Option<&str>, envelope: Option<&str>) -> u128 {
     let given = given.map_or(0, |given| xxhash_rust::xxh3::xxh3_128(given.as_bytes()));
     let envelope = envelope.map_or(0, |hash| hash_prefix(hash).rotate_left(1));

@@ -1,4 +1,4 @@
-//! Tests over the tables in `tests/data/referrers.txt` and `tests/data/campaigns.txt`.
+//! Tests with the tables in `tests/data/referrers.txt` and `tests/data/campaigns.txt`.
 
 use super::*;
 

@@ -110,7 +110,7 @@ impl BlockReader {
         }
     }
 
-    /// Creates a reader of an open file, from its beginning. Errors name `path`.
+    /// Creates a reader of an open file, from its beginning. Error messages contain `path`.
     pub fn from_file(path: &Path, mut file: File) -> Result<BlockReader> {
         let metadata = file_metadata(path, &file)?;
         if metadata.is_file() {
@@ -137,7 +137,7 @@ impl BlockReader {
         Ok(reader)
     }
 
-    /// Creates a reader of any source. Errors name `name`.
+    /// Creates a reader of any source. Error messages contain `name`.
     pub fn from_source(name: &str, source: ByteSource) -> Result<BlockReader> {
         let stream = DecompressedStream::open(source)
             .map_err(|e| Error::failed(format!("cannot read {name}")).caused_by(e))?;

@@ -136,7 +136,7 @@ pub struct ReadPosition {
 }
 
 impl SourceFile {
-    /// Returns whether reading the same bytes again, with these options, would not change anything.
+    /// Returns whether reading the same bytes again by these rules would change nothing.
     fn is_usable(&self, rules: &ReadRules) -> bool {
         self.options == rules.options
             && rules.include(self.map.as_ref())
@@ -152,8 +152,8 @@ impl SourceFile {
         self.whole && (self.compressed || rest.is_some_and(|rest| rest <= WINDOW))
     }
 
-    /// Returns whether this entry makes another one unnecessary: it was read in the same way, and
-    /// has the same content or is a later state of the same file.
+    /// Returns whether this entry makes another one unnecessary: both files were read in the same
+    /// way, and this one has the same content or is a later state of the same file.
     fn includes(&self, other: &SourceFile) -> bool {
         let map = |file: &SourceFile| file.map.as_ref().map(|map| map.sha256.clone());
         let same_content = (self.size, self.consumed, &self.head, &self.tail, &self.content)

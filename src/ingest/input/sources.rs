@@ -61,8 +61,8 @@ impl OpenSource {
         }
     }
 
-    /// Returns the hash of the map that read the file before, which is `None` for native lines;
-    /// `None` if the format must be detected.
+    /// Returns the hash of the map that read the file before, or `Some(None)` if it was read as
+    /// native lines. Returns `None` if the format must be detected.
     pub fn known_map(&self) -> Option<Option<String>> {
         match &self.plan {
             ReadPlan::Resume { map, .. } => Some(map.clone()),

@@ -23,8 +23,8 @@ pub enum Found {
     Text(Span),
 }
 
-/// A [`Found`] as two numbers. Functions return two numbers in registers, and the enum in memory,
-/// where it is written and read in words of different sizes, which is slow.
+/// A [`Found`] as two numbers. A function returns two numbers in registers, but it returns the enum
+/// in memory, where it is written and read in words of different sizes, which is slow.
 #[derive(Clone, Copy, Debug)]
 struct PackedFound {
     kind: u64,
@@ -171,8 +171,8 @@ impl Record<'_, '_> {
                     let end = self.buffer.decoded.len();
                     let node = self.node(place);
                     if self.buffer.decoded.len() > end {
-                        // Finding the node decoded a string into the buffer. Move the text so far
-                        // behind it.
+                        // Finding the node decoded a string into the buffer, after the text so far.
+                        // Copy that text behind the string, so that the template stays contiguous.
                         let start = self.buffer.decoded.len();
                         self.buffer.decoded.extend_from_within(from..end);
                         from = start;

@@ -1,14 +1,15 @@
 //! Selects, among the records of a file, those that were rejected before.
 //!
 //! `wa rejects --retry` reads a file again for rejected lines whose stored text is not sufficient.
-//! The parser then parses only the records whose hash equals that of such a line. A record is
-//! selected with all its parts if its own text was rejected, or part by part:
+//! The parser then parses only the records whose hash equals that of such a line. If the text of a
+//! whole record was rejected, the record is selected with all its parts. Otherwise, each of its
+//! parts is selected separately. A rejected text is one of these:
 //!
 //! 1. the line, row or extracted record;
 //! 2. a value of a line with several values;
 //! 3. an element of an envelope.
 //!
-//! The ids of events depend on the text of the record and its number among equal records, so the
+//! The ids of events depend on the text of the record and its ordinal among equal records, so the
 //! selected records get the same ids as in an ingest of the whole file.
 
 use std::collections::{HashMap, HashSet};

@@ -15,8 +15,8 @@
 //! regardless of the size of the other blocks.
 //!
 //! **Open files.** A file is open until the writing thread has received its last block. While too
-//! many files are open, the reader starts no other file. All blocks of the open files are then in
-//! the queue or beyond it, so their last blocks arrive while the reader waits.
+//! many files are open, the reader starts no other file. By then, all blocks of the open files have
+//! been queued, so their last blocks arrive while the reader waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

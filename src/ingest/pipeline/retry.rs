@@ -167,8 +167,8 @@ pub(super) struct Retry<'a> {
 ///
 /// Two rejected lines can lead to the same event in different passes: a line of JSON and an element
 /// of it. Ordinals are therefore counted per pass, so that the event is stored once. A line that is
-/// stored in full can have the same event as one that is too long for that, with white space around
-/// it. These are two events, so both lines belong to the same pass.
+/// too long to be stored in full can consist of a stored line and white space around it. Their
+/// events are distinct, so both lines belong to the same pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
     /// Lines that are read from their stored text, or would be if they were shorter.

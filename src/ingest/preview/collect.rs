@@ -117,7 +117,7 @@ fn value(event: Event<'_>, field: Field) -> Option<String> {
         Field::ChatbotId => {
             Some(event.chatbot_id()).filter(|id| *id != PLACEHOLDER_CHATBOT).map(str::to_owned)
         }
-        // For an id that is a UUID, only the number is stored.
+        // An id that is a UUID is stored only as a number.
         Field::EventId if event.row.has_own_id => Some(match event.text(TextField::EventId) {
             Some(id) => id.to_owned(),
             None => uuid::Uuid::from_u128(event.row.id).to_string(),

@@ -154,7 +154,7 @@ proptest! {
             let cut = cut.min(packed.len());
             if let Ok(reader) = BlockReader::from_source("cut", Box::new(io::Cursor::new(packed[..cut].to_vec()))) {
                 let (blocks, _) = drain(&mut reader.with_block_size(block));
-                // A compression is not recognized if its first ten bytes are incomplete.
+                // The compression is not recognized if the first ten bytes are incomplete.
                 let is_recognized = cut >= 10.min(packed.len());
                 prop_assert!(plain.starts_with(&text(&blocks)) || !is_recognized);
             }

@@ -133,8 +133,8 @@ fn session_continues_after_the_erasure() {
     };
     store.ingest(&store.write_log("a.ndjson", &[at(0)]), "2026-11-09T12:05:00Z");
     store.forget_at(IdentifierKind::User, "u-ada", "2026-11-09T12:10:00Z", false);
-    // Events before the erasure are suppressed. Later events are stored, even within a timeout of
-    // the erased session.
+    // Events before the erasure are suppressed. Later events are stored, even within one session
+    // timeout after the erased session.
     let counts =
         store.ingest(&store.write_log("b.ndjson", &[at(0), at(9), at(11), at(20)]), "2026-11-09T12:30:00Z");
     assert_eq!((counts.forgotten, counts.stored), (2, 2));

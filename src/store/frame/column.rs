@@ -165,7 +165,7 @@ impl Bools {
         if row < self.0.len() { self.0.get(row) } else { None }
     }
 
-    /// Returns whether the values contain true. Nulls may count as true.
+    /// Returns whether any value is true. A null may count as true.
     pub fn has_true(&self) -> bool {
         self.0.values().set_bits() > 0
     }

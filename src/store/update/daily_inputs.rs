@@ -18,8 +18,9 @@ use crate::time::{Day, Micros, Zone};
 /// day are read one row group at a time.
 const MAX_ROWS_TOGETHER: u64 = 1 << 17;
 
-/// Minimum number of sessions of a day for which each file is first searched for selected chatbots.
-/// If batches add new chatbots to a day, most files have none of those that the last batch changed.
+/// Minimum number of sessions of a day for which each file is first searched for the selected
+/// chatbots, so that only files with their sessions are read as a whole. If each batch adds new
+/// chatbots to a day, most files have none of the chatbots that the last batch changed.
 const MIN_SEARCHED_ROWS: u64 = 1 << 14;
 
 /// The aggregates of a day's session files, with the paths of these files.
@@ -49,9 +50,9 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
     Ok(by_day)
 }
 
-/// Aggregates the sessions of a day of the chatbots that `is_selected` accepts. `partial` contains
-/// the aggregates of files that need not be read. Also returns the number of sessions that were
-/// read. A session that was only searched for its chatbot counts as a sixteenth.
+/// Aggregates a day's sessions of the chatbots that `is_selected` accepts. `partial` contains the
+/// aggregates of files that need not be read. Also returns the number of sessions that were read.
+/// If only the chatbot of a session was read, the session counts as a sixteenth.
 ///
 /// # Errors
 /// Fails if a file of sessions cannot be read.

@@ -34,9 +34,9 @@ pub struct SessionChanges {
     pub days: ChangedDays,
     /// Number of sessions written.
     pub sessions: u64,
-    /// For each day, the aggregates of the sessions of these chatbots in the new files, and the
-    /// paths of the files. With them, the statistics of a day are recomputed without reading these
-    /// files again.
+    /// For each day, the aggregates of the changed chatbots' sessions in the new files, and the
+    /// paths of these files. Recomputing the statistics of the day then does not read these files
+    /// again.
     pub aggregates: HashMap<Day, PartialDay>,
 }
 
@@ -353,8 +353,8 @@ fn write_days(
     Ok(aggregates.into_iter().flatten().collect())
 }
 
-/// Builds the new files of a day. If `is_changed` is given, aggregates the sessions of the chatbots
-/// that it accepts in these files.
+/// Builds the new files of a day. If `is_changed` is given, also aggregates the sessions in these
+/// files of the chatbots that it accepts.
 fn write_day(
     snapshot: &Snapshot,
     day: Day,

@@ -39,7 +39,7 @@ impl RepeatedRejects {
             return None;
         }
         // Events inherit the ids of their envelope, so only events of the same envelope can be
-        // equal. No line has the number 0.
+        // equal. The line number 0 stands for no envelope.
         self.key.clear();
         self.key.push(reason as u8);
         let (line, offset, start) = envelope.unwrap_or_default();
