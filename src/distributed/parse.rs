@@ -48,7 +48,7 @@ pub struct ParseReport {
     pub counts: IngestCounts,
     /// The rejected lines of the part.
     pub rejects: Vec<RejectRecord>,
-    /// The hours of the events, since 1970 UTC.
+    /// The hours of the events, counted from the start of 1970 in UTC.
     pub hours: BTreeSet<i64>,
     /// The outcome of the file: read, or the reason why it was not.
     pub outcome: FileOutcome,

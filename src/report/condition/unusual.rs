@@ -63,7 +63,7 @@ pub(super) fn evaluate(tables: &dyn Tables, request: &ReportRequest, path: &[Str
     }
     let (low, high) = range.bounds();
     Ok(Verdict::Failed(format!(
-        "{} is {} on {day}, outside {} to {} (median ± 3 scaled MAD of {count} {weekday}s before)",
+        "{} is {} on {day}, outside {} to {} (median ± 3 scaled MAD of the {count} {weekday}s before)",
         path.join("."),
         shown(value),
         shown(low),

@@ -21,7 +21,7 @@ use crate::store::columns::Table;
 use crate::store::frame::{Frame, Ints};
 use crate::time::{Day, Micros, Zone};
 
-/// The sessions of a window, numbered from 0 in the order of the tables.
+/// The indexed sessions, numbered from 0 in the order of the tables.
 pub(crate) struct SessionIndex {
     days: Vec<DayIndex>,
     /// Whether a session has no session id. Events are then found by their visitor ids too.

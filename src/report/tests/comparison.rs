@@ -241,8 +241,8 @@ fn unusual_day_is_compared_with_its_weekday() {
     let Verdict::Failed(message) = ask(&tables_with(14, 8), "2026-06-14") else { panic!() };
     assert_eq!(
         message,
-        "total_sessions is 14 on 2026-06-14, outside 8.28 to 12.72 (median ± 3 scaled MAD of 8 Sundays \
-         before), which meets --fail-if \"total_sessions unusual\""
+        "total_sessions is 14 on 2026-06-14, outside 8.28 to 12.72 (median ± 3 scaled MAD of the 8 \
+         Sundays before), which meets --fail-if \"total_sessions unusual\""
     );
     // Four weeks are enough; three are not.
     assert!(matches!(ask(&tables_with(14, 4), "2026-06-14"), Verdict::Failed(_)));
