@@ -197,7 +197,7 @@ impl DryRun {
         transaction.discard()?;
         let staging = self.store.dir.join(STAGING_DIR);
         if !self.was_interrupted {
-            // Temporary files of the dry run.
+            // Remove the temporary files of the dry run.
             self.store.remove_orphans(None, [STAGING_DIR].into_iter(), &mut BTreeSet::new())?;
             let fs = &self.store.fs;
             fs.remove_dir(&staging).map_err(|e| Error::io("remove the folder", &staging, e))?;

@@ -49,7 +49,7 @@ impl EventKeys {
         EventKeys { seed }
     }
 
-    /// Returns the function from ids to keys for a chatbot.
+    /// Returns the function that computes the keys of a chatbot's ids.
     pub fn chatbot_keys(&self, chatbot_id: &str) -> impl Fn(u128) -> u128 + use<> {
         let seed = self.seed;
         let chatbot = xxh3_128_with_seed(chatbot_id.as_bytes(), seed).to_le_bytes();
@@ -116,7 +116,7 @@ impl StoredIds {
         StoredIds { keys: EventKeys::default(), dates: BTreeMap::new(), capacity: bytes / BYTES_PER_ID }
     }
 
-    /// Returns the key function, which is seeded per process.
+    /// Returns the computation of keys, whose seed is random for each process.
     pub fn keys(&self) -> &EventKeys {
         &self.keys
     }

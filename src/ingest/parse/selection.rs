@@ -101,7 +101,8 @@ impl Selection {
 
     /// Adds a rejected line.
     pub fn add(&mut self, reject: &RejectRecord) {
-        // The plain hash and the length describe the masked text, unless it is the original.
+        // If the keyed hash is not that of the plain hash, the stored text was masked, and the
+        // plain hash and the length do not describe the original line.
         let keyed =
             reject.keyed_hash.as_ref().filter(|hash| **hash != hex_line_hash(&self.key, &reject.sha256));
         let hash = hash_prefix(keyed.unwrap_or(&reject.sha256));

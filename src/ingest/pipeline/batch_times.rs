@@ -93,7 +93,7 @@ impl CoveredTimes {
         times.slots.chunk_by(same_date).map(overlap_on).sum()
     }
 
-    /// Adds the times of a batch.
+    /// Adds the times that a batch covers.
     pub fn add(&mut self, times: &BatchTimes) {
         for of_date in times.slots.chunk_by(same_date) {
             let Some(date) = date_of(of_date) else { continue };

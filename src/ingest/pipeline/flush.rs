@@ -34,7 +34,8 @@ impl IngestRun<'_> {
         self.write(&mut transaction, batch)?;
         if has_runs && !self.has_waiting_runs(is_last) {
             self.write_runs(&mut transaction)?;
-            // The limit of the runs bounds the work that an interrupted ingest loses.
+            // The commit counts as full, so that an interrupted ingest loses at most the work of
+            // these runs.
             self.uncommitted.batches = self.options.batches_per_commit;
         } else if self.changed {
             self.uncommitted.batches += 1;

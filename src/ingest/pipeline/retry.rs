@@ -197,7 +197,7 @@ impl Retry<'_> {
         // in order.
         let mut files: Vec<AuxiliaryFile> = snapshot.manifest().rejects.clone();
         files.sort_by_key(|file| file.written_at);
-        // A small memory budget, and tests, have a small batch.
+        // The batch is small if the memory budget is small, and in tests.
         let max_waiting = MAX_WAITING.min(self.run.batch_bytes / BATCH_BYTES_PER_LINE);
         self.run.progress.set_total(files.iter().map(|file| file.bytes).sum());
         for file in files {

@@ -50,7 +50,7 @@ pub fn in_other_form(keys: &[Key]) -> Option<TimeColumn> {
     keys.iter().find_map(whole).or_else(|| joined(keys))
 }
 
-/// Returns a key whose samples are dates with times.
+/// Returns the time of the first key whose samples are dates with times.
 fn whole(key: &Key) -> Option<TimeColumn> {
     let with_time = DATES.iter().flat_map(|date| {
         let times = TIMES.iter().flat_map(move |time| SEPARATORS.map(|sign| format!("{date}{sign}{time}")));
@@ -61,7 +61,7 @@ fn whole(key: &Key) -> Option<TimeColumn> {
     Some(TimeColumn { place: key.place.clone(), format: Some(format) })
 }
 
-/// Returns the template of a column of dates and the nearest column of times.
+/// Returns the time that joins the first key of dates with the nearest key of times.
 fn joined(keys: &[Key]) -> Option<TimeColumn> {
     let date_form = |key: &Key| {
         let is_date = |text: &str| is_plausible(&format!("{text} 00:00:00"));

@@ -5,7 +5,7 @@ use std::io;
 use super::*;
 use proptest::prelude::*;
 
-/// Returns valid and invalid lines, composed of fragments that the parser treats specially.
+/// Generates valid and invalid lines, composed of fragments that the parser treats specially.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let member = prop::sample::select(vec![
         r#""chatbot_id":"c""#,

@@ -25,7 +25,7 @@ fn mapped(map: &str, input: &str) -> Parsed {
     parse(raw, &options, &Enricher::new(None).unwrap())
 }
 
-/// Returns a record with an event of a name, and further members.
+/// Returns a record with an event name and further members.
 fn record(name: &str, members: &str) -> String {
     format!(r#"{{"name":"{name}","time":"2026-11-09T08:00:00Z","s":"s","id":"1",{members}}}"#)
 }
@@ -41,7 +41,8 @@ fn set_property_replaces_equal_keys() {
     );
     let members = r#""props":{"kept":"\u00e9","text":"old","t\u0065xt":2},"n":"1e3","t":"q\"\u00e9\n","l":[{"k":null}]"#;
     let parsed = mapped(&map, &record("x", members));
-    // Escapes that are not needed are removed from the values that are set, and remain in others.
+    // Unnecessary escapes are removed from the values that the map sets, and remain in other
+    // values.
     let expected = r#"{"kept":"\u00e9","a\"b":1e3,"text":"q\"é\n","list":[{"k":null}]}"#;
     let (mut found, mut expected_values): (serde_json::Value, serde_json::Value) =
         (serde_json::from_str(properties(&parsed)).unwrap(), serde_json::from_str(expected).unwrap());
@@ -114,7 +115,8 @@ fn session_property_that_the_map_sets_is_used() {
     assert_eq!(parsed.block.rows[0].response_us, 1_500_000);
 }
 
-/// Writes rows as CSV. `quoted` is the set of columns that are quoted without need.
+/// Writes rows as CSV. `quoted` is a bit mask of the columns that are quoted even if their text
+/// does not require it.
 fn csv(rows: &[Vec<String>], quoted: u32) -> String {
     let field = |(index, text): (usize, &String)| {
         if quoted >> index & 1 == 1 || text.contains(['"', ',', '\n', '\r']) {
@@ -129,7 +131,7 @@ fn csv(rows: &[Vec<String>], quoted: u32) -> String {
 
 proptest! {
     #[test]
-    fn row_is_the_event_of_its_object(
+    fn row_results_in_the_same_event_as_its_object(
         values in prop::collection::vec(["[ab,\"\\\\\n é]{0,3}", "-|7|1.5|\\{\\}|x{20}", "[a{:\"}]{0,3}"], 1..5),
         quoted: u32,
         has_mark: bool,

@@ -351,7 +351,7 @@ mod tests {
     use super::*;
     use crate::daily_stats::DayAggregate;
 
-    /// Returns rows in which every value differs from that of the other columns and rows.
+    /// Returns rows whose values differ from column to column and from row to row.
     fn rows() -> Vec<DailyStats> {
         let row = |number: i64| {
             let chatbot = format!("chatbot {number}");

@@ -15,7 +15,7 @@ pub fn times(table: Table, frame: &Frame) -> Result<(Vec<Micros>, Vec<Micros>)> 
     Ok((column(table, frame, start)?, column(table, frame, end)?))
 }
 
-/// Returns the earliest start and the latest end of a row; `None` if there are no rows.
+/// Returns the earliest start and the latest end of the rows of a frame; `None` if there are none.
 ///
 /// # Errors
 /// Returns the errors of [`times`].

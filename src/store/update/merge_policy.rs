@@ -23,7 +23,7 @@ pub fn max_rows(table: Table) -> u64 {
     match table {
         Table::Sessions => 1 << 16,
         Table::Events | Table::Visitors => 1 << 18,
-        // Several columns are lists in JSON.
+        // The rows are large, since several columns are lists in JSON.
         Table::DailyStats => 1 << 16,
     }
 }

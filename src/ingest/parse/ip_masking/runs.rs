@@ -165,7 +165,8 @@ fn percent_encoded(text: &[u8], pos: usize) -> (Option<u8>, usize) {
         at += 2;
     }
     match code(at) {
-        // The digits can also follow a literal percent sign, which is encoded as `%25`.
+        // Only a colon or a dot is decoded: hexadecimal digits can also follow a literal percent
+        // sign, which is encoded as `%25`.
         Some(byte @ (b':' | b'.')) => (Some(byte), at + 2 - pos),
         _ => (Some(byte).filter(|byte| is_address_byte(*byte)), 3),
     }

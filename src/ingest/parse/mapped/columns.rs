@@ -144,7 +144,7 @@ impl BlockLines<'_, '_> {
             return Err((RejectReason::NoEventName, None));
         }
         self.rows.add(&mut self.scanner, &self.line, LineKind::Event, id_source, None)?;
-        // An event counts once.
+        // If the row builder has read such a time too, it has counted the event.
         self.rows.utc_times += u64::from(has_utc_time && !self.rows.has_utc_time);
         for field in super::super::fields::fields_in(wrong) {
             self.rows.warnings.add(Warning::WrongType(field));
