@@ -131,7 +131,7 @@ mod tests {
             let inner = inner.concat();
             match serde_json::from_str::<String>(&format!("\"{inner}\"")) {
                 Ok(expected) => assert_eq!(decoded(&inner), expected),
-                // serde_json rejects a lone surrogate. With the surrogate replaced it accepts the
+                // serde_json rejects a lone surrogate. With the surrogate replaced, it accepts the
                 // string and decodes it to the same text.
                 Err(_) => {
                     let expected: String = serde_json::from_str(&format!("\"{}\"", replaced(&inner))).unwrap();

@@ -161,7 +161,7 @@ impl IdentifierMatcher {
 fn find(search: &WordSearch, bytes: &[u8], offsets: Option<&[usize]>, found: &mut Vec<(usize, usize)>) {
     let original = |at: usize| original_offset(offsets, at);
     search.find(bytes, |start, end| {
-        // A character of the original text can become several characters.
+        // One character of the original text can become several; the range includes all of them.
         let is_same = |at: usize| at > 0 && original(at) == original(at - 1);
         let end = (end..bytes.len()).find(|at| !is_same(*at)).unwrap_or(bytes.len().max(end));
         found.push((original(start), original(end)));

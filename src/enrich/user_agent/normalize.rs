@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(normalized("Mozilla/5.0_(iPhone;_OS_17_5)"), "Mozilla/5.0 (iPhone; OS 17_5)");
         assert_eq!(normalized("Bot/1.0+(a;++http://a.b)"), "Bot/1.0 (a; +http://a.b)");
         assert_eq!(normalized("Canary%20Mail/397 CFNetwork/893"), "Canary Mail/397 CFNetwork/893");
-        // These are not escapes: a language, a name and an invalid sequence.
+        // These are not escapes: a library, a name and an invalid sequence.
         assert_eq!(normalized("libstdc++/3.4"), "libstdc++/3.4");
         assert_eq!(normalized("My_App/1_2"), "My_App/1_2");
         assert_eq!(normalized("App%ZZ/1%2"), "App%ZZ/1%2");
