@@ -98,7 +98,7 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
         })?;
     }
     preview.problems.iter().for_each(|problem| printer.error(problem));
-    ingest_summary::folder_warnings(&preview.folders_without_logs, printer);
+    ingest_summary::unread_files(&preview.unread, printer);
     let unusable =
         preview.files.iter().filter(|file| file.error.is_some() || file.counts.events == 0).count();
     let error = match preview.problems.len() + unusable {

@@ -106,7 +106,7 @@ impl Job {
         if !found.problems.is_empty() {
             return Err(found.problems.swap_remove(0));
         }
-        if let Some(folder) = found.folders_without_logs.first() {
+        if let Some(folder) = found.unread.folders_without_logs.first() {
             return Err(Error::usage(format!("{} has no logs", folder.folder.display())));
         }
         let config = read_config(&dir)?;

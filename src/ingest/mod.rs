@@ -32,7 +32,7 @@ pub(crate) mod timings;
 
 pub(crate) use fields::Field;
 pub use input::blocks::{BlockReader, RawBlock, UnfinishedLine};
-pub use input::discovery::{FolderWithoutLogs, Input};
+pub use input::discovery::{Input, UnreadFiles};
 pub(crate) use map::presets;
 pub use map::{Map, SharedMap};
 pub use parse::rejected::{RejectReason, RejectedLine};

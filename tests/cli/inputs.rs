@@ -46,6 +46,31 @@ fn run_without_readable_input_creates_no_store() {
 }
 
 #[test]
+fn skipped_files_of_a_folder_are_counted() {
+    let sandbox = Sandbox::new();
+    sandbox.write("logs/a.ndjson", EVENT);
+    for name in ["b.txt", "sub/c.TXT", "widget.ndjson.1", "LICENSE"] {
+        sandbox.write(&format!("logs/{name}"), "text");
+    }
+    let note = "wa: 4 files in folders are not named like logs and were skipped: 2 *.txt, \
+                1 without an extension, 1 *.1; name a file to read it";
+    sandbox.wa("preview logs").exits(0).warns(note);
+    sandbox.wa("ingest logs").exits(0).warns(note);
+    sandbox.wa("--quiet ingest logs --force").exits(0).prints_nothing();
+    sandbox
+        .wa("preview logs/sub")
+        .exits(0)
+        .warns("1 file in a folder is not named like a log and was skipped: 1 *.txt; ");
+    // The most frequent extensions are listed.
+    for name in ["a.a", "b.b", "c.c", "d.d", "e.e", "f.f", "g.g", "h.g"] {
+        sandbox.write(&format!("many/{name}"), "text");
+    }
+    let all = "8 files in folders are not named like logs and were skipped: 2 *.g, 1 *.a, 1 *.b, 1 *.c, \
+               1 *.d, 2 others;";
+    sandbox.wa("preview many").exits(0).warns(all);
+}
+
+#[test]
 fn files_of_other_stores_are_not_read() {
     let sandbox = Sandbox::new();
     sandbox.write("bad.log", EVENT.to_owned() + "no json\n");

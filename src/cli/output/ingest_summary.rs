@@ -1,12 +1,15 @@
 //! Prints the ingest summary as a table or as JSON.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::cli::Printer;
 use crate::error::Result;
 use crate::ingest::explanation::Explanation;
-use crate::ingest::{FileOutcome, FileSummary, FolderWithoutLogs, IngestCounts, IngestSummary, RejectReason};
-use crate::ingest::{IngestReport, RejectedLineRef};
+use crate::ingest::{FileOutcome, FileSummary, IngestCounts, IngestSummary, RejectReason};
+use crate::ingest::{IngestReport, RejectedLineRef, UnreadFiles};
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
@@ -18,6 +21,8 @@ use crate::time::Zone;
 const MAX_FILES: usize = 20;
 /// The maximum number of listed keys if everything is rejected.
 const MAX_KEYS: usize = 30;
+/// The maximum number of listed extensions of skipped files.
+const MAX_EXTENSIONS: usize = 5;
 
 /// The JSON form of a report.
 #[derive(Serialize)]
@@ -201,8 +206,7 @@ pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
         1 => printer.note("1 unfinished last line is left for the next ingest"),
         n => printer.note(&format!("{} unfinished last lines are left for the next ingest", group_digits(n))),
     }
-    folder_warnings(&report.folders_without_logs, printer);
-    unread_logs(report, printer);
+    unread_files(&report.unread, printer);
     pruned_days(report, printer);
 }
 
@@ -240,9 +244,10 @@ pub fn shell_word(name: &str) -> String {
     if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
-/// Prints warnings about folders without logs.
-pub fn folder_warnings(folders: &[FolderWithoutLogs], printer: &Printer) {
-    for folder in folders {
+/// Prints warnings about folders without logs and logs of unsupported compression, and the number
+/// of other files in folders.
+pub fn unread_files(unread: &UnreadFiles, printer: &Printer) {
+    for folder in &unread.folders_without_logs {
         let other = folder.other_file.as_ref().map(|other| {
             // The file may be a log that logrotate has renamed so that its name is not recognized.
             printer.needs_attention();
@@ -255,18 +260,44 @@ pub fn folder_warnings(folders: &[FolderWithoutLogs], printer: &Printer) {
             other.unwrap_or_default()
         ));
     }
-}
-
-/// Warns about compressed logs in folders whose compression is not supported.
-fn unread_logs(report: &IngestReport, printer: &Printer) {
-    if let Some(first) = report.unread_logs.first() {
-        let logs = pluralize(report.unread_logs.len() as u64, "compressed log was", "compressed logs were");
+    if let Some(first) = unread.unread_logs.first() {
+        let logs = pluralize(unread.unread_logs.len() as u64, "compressed log was", "compressed logs were");
         printer.warn(&format!(
             "{logs} not read, such as {}: only .gz, .zst, .xz and .bz2 are supported; decompress the others, or \
              pipe them to `wa ingest -`",
             first.display()
         ));
     }
+    if !unread.skipped.is_empty() {
+        printer.note(&skipped_files(&unread.skipped));
+    }
+}
+
+/// Returns a message about files in folders that are not named like logs: their number by
+/// extension, the most frequent extensions first.
+fn skipped_files(by_extension: &BTreeMap<String, u64>) -> String {
+    let mut counts: Vec<(&String, u64)> =
+        by_extension.iter().map(|(extension, count)| (extension, *count)).collect();
+    // The sort is stable, so extensions with the same count remain in alphabetical order.
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    let sum = |counts: &[(&String, u64)]| counts.iter().map(|(_, count)| count).sum::<u64>();
+    let (listed, others) = counts.split_at(counts.len().min(MAX_EXTENSIONS));
+    let mut parts: Vec<String> = listed
+        .iter()
+        .map(|(extension, count)| match extension.as_str() {
+            "" => format!("{} without an extension", group_digits(*count)),
+            _ => format!("{} *.{extension}", group_digits(*count)),
+        })
+        .collect();
+    if !others.is_empty() {
+        parts.push(format!("{} others", group_digits(sum(others))));
+    }
+    let files = pluralize(
+        sum(&counts),
+        "file in a folder is not named like a log and was skipped",
+        "files in folders are not named like logs and were skipped",
+    );
+    format!("{files}: {}; name a file to read it", parts.join(", "))
 }
 
 fn pruned_days(report: &IngestReport, printer: &Printer) {

@@ -1,6 +1,6 @@
 //! Expands the inputs of an ingest (files, folders, globs, standard input) to files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -36,10 +36,20 @@ pub struct FoundInputs {
     pub files: Vec<Input>,
     /// Errors of inputs that do not exist, cannot be read or belong to a store.
     pub problems: Vec<Error>,
+    /// The files of folders that are not read.
+    pub unread: UnreadFiles,
+}
+
+/// The files of input folders that are not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnreadFiles {
     /// Folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
     /// Logs of unsupported compression. Only those of folders that also have other logs are listed.
     pub unread_logs: Vec<PathBuf>,
+    /// Number of other files by extension, in lower case and without the dot. The extension is
+    /// empty for names without one.
+    pub skipped: BTreeMap<String, u64>,
 }
 
 /// A folder that was given as an input and has no log files.
@@ -70,13 +80,12 @@ pub fn find_inputs(inputs: &[PathBuf], store: &Path) -> FoundInputs {
         dirs: HashMap::new(),
         input_folders: 0,
         in_store: HashMap::new(),
+        skipped: Vec::new(),
     };
     for input in inputs {
         search.add(input);
     }
-    let mut found = search.found;
-    found.files.sort();
-    found
+    search.finish()
 }
 
 struct Search {
@@ -91,6 +100,8 @@ struct Search {
     input_folders: usize,
     /// For each folder, by canonical path, whether it is a store or inside one.
     in_store: HashMap<PathBuf, bool>,
+    /// The files that are not named like logs. Another input can name one of them.
+    skipped: Vec<PathBuf>,
 }
 
 /// The contents of an input folder.
@@ -104,6 +115,16 @@ struct FolderContents {
 }
 
 impl Search {
+    fn finish(self) -> FoundInputs {
+        let Search { mut found, files, skipped, .. } = self;
+        found.files.sort();
+        for path in skipped.iter().filter(|path| !files.contains(*path)) {
+            let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+            *found.unread.skipped.entry(extension.unwrap_or_default()).or_default() += 1;
+        }
+        found
+    }
+
     fn add(&mut self, path: &Path) {
         if path == Path::new("-") {
             if !self.found.files.contains(&Input::Stdin) {
@@ -176,30 +197,38 @@ impl Search {
             if self.folder_in_store(&real) {
                 continue;
             }
-            if let Some(before) = self.dirs.insert(real, self.input_folders) {
+            if let Some(before) = self.dirs.insert(real.clone(), self.input_folders) {
                 // An earlier input has searched this folder and reported whether it contains logs.
                 contents.has_logs |= before != self.input_folders;
                 continue;
             }
             match list(&dir) {
                 Ok(paths) => {
-                    paths.into_iter().for_each(|path| self.add_entry(path, &mut pending, &mut contents))
+                    let mut add = |path| self.add_entry(path, &real, &mut pending, &mut contents);
+                    paths.into_iter().for_each(&mut add);
                 }
                 Err(e) => self.add_problem(e),
             }
         }
         if contents.has_logs {
-            self.found.unread_logs.append(&mut contents.unread_logs);
+            self.found.unread.unread_logs.append(&mut contents.unread_logs);
         }
+        self.skipped.append(&mut contents.unread_logs);
         if !contents.has_logs && self.found.problems.len() == problems {
             let folder = top.to_owned();
-            self.found
-                .folders_without_logs
-                .push(FolderWithoutLogs { folder, other_file: contents.other_file });
+            let other_file = contents.other_file;
+            self.found.unread.folders_without_logs.push(FolderWithoutLogs { folder, other_file });
         }
     }
 
-    fn add_entry(&mut self, path: PathBuf, pending: &mut Vec<PathBuf>, contents: &mut FolderContents) {
+    /// Adds an entry of a folder; `dir` is the canonical path of the folder.
+    fn add_entry(
+        &mut self,
+        path: PathBuf,
+        dir: &Path,
+        pending: &mut Vec<PathBuf>,
+        contents: &mut FolderContents,
+    ) {
         match path.metadata() {
             Ok(metadata) if metadata.is_dir() => pending.push(path),
             // Pipes and devices in a folder are not read.
@@ -211,8 +240,10 @@ impl Search {
                 }
             }
             Ok(metadata) if metadata.is_file() => {
-                if is_unread_log(&path) {
-                    contents.unread_logs.push(path.clone());
+                match path.file_name() {
+                    _ if is_unread_log(&path) => contents.unread_logs.push(path.clone()),
+                    Some(name) => self.skipped.push(dir.join(name)),
+                    None => {}
                 }
                 contents.other_file.get_or_insert(path);
             }
@@ -352,11 +383,40 @@ mod tests {
         ]);
         let found =
             find_inputs(&["a", "only"].map(|name| folder.path(name).into()), &folder.0.path().join("store"));
-        let names = found.unread_logs.iter().map(|path| path.display().to_string());
+        let names = found.unread.unread_logs.iter().map(|path| path.display().to_string());
         let expected = ["a/c.ndjson.lz4", "a/g.json.gz.br", "a/sub/d.LOG.Zip"].map(|name| folder.path(name));
         assert_eq!(names.collect::<Vec<_>>(), expected);
         // A folder without logs has a separate message, which names such a file.
-        assert_eq!(found.folders_without_logs.len(), 1);
+        assert_eq!(found.unread.folders_without_logs.len(), 1);
+    }
+
+    #[test]
+    fn skipped_files_are_counted_by_extension() {
+        let folder = Folder::with(&[
+            "a/b.ndjson",
+            "a/notes.txt",
+            "a/sub/NOTES.TXT",
+            "a/sub/widget.ndjson.1",
+            "a/.hidden",
+            "a/c.ndjson.lz4",
+            "only/README",
+            "only/d.log.lz4",
+            "store/manifest.json",
+            "store/e.txt",
+        ]);
+        let skipped = |inputs: &[&str]| {
+            let inputs: Vec<PathBuf> = inputs.iter().map(|input| folder.path(input).into()).collect();
+            find_inputs(&inputs, &folder.0.path().join("store")).unread.skipped
+        };
+        let counts = |counts: &[(&str, u64)]| -> BTreeMap<String, u64> {
+            counts.iter().map(|(extension, count)| ((*extension).to_owned(), *count)).collect()
+        };
+        // The warning about compressed logs names `c.ndjson.lz4`. There is none about `d.log.lz4`.
+        assert_eq!(skipped(&["a", "only"]), counts(&[("", 2), ("1", 1), ("lz4", 1), ("txt", 2)]));
+        // Each file counts once, and not at all if an input names it.
+        let named = ["a", "a/sub", "a/sub/../notes.txt", "a/sub/*.1"];
+        assert_eq!(skipped(&named), counts(&[("", 1), ("txt", 1)]));
+        assert_eq!(skipped(&["a/b.ndjson"]), counts(&[]));
     }
 
     #[test]
@@ -408,7 +468,7 @@ mod tests {
         fs::create_dir(folder.path("empty")).unwrap();
         let without_logs = |inputs: &[&str]| {
             let inputs: Vec<PathBuf> = inputs.iter().map(|input| folder.path(input).into()).collect();
-            find_inputs(&inputs, &folder.0.path().join("store")).folders_without_logs
+            find_inputs(&inputs, &folder.0.path().join("store")).unread.folders_without_logs
         };
         let other_file = Some(folder.path("rotated/deep/widget.ndjson.1").into());
         let rotated = FolderWithoutLogs { folder: folder.path("rotated").into(), other_file };

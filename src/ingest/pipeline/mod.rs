@@ -87,10 +87,11 @@ pub fn run(
     let settings = &config.settings;
     let enricher = Enricher::new(settings.geoip.as_deref())?;
     let found = find_inputs(&options.inputs, store.dir());
-    if found.files.is_empty() && !(found.problems.is_empty() && found.folders_without_logs.is_empty()) {
+    if found.files.is_empty() && !(found.problems.is_empty() && found.unread.folders_without_logs.is_empty())
+    {
         // A mistyped path must not create a store.
-        let (problems, folders_without_logs) = (found.problems, found.folders_without_logs);
-        return Ok(IngestReport { problems, folders_without_logs, ..IngestReport::default() });
+        let (problems, unread) = (found.problems, found.unread);
+        return Ok(IngestReport { problems, unread, ..IngestReport::default() });
     }
     crate::config::check_file(store)?;
     let first = || Manifest::new(options.clock.now, settings.timezone.name(), settings.session_timeout);
@@ -146,8 +147,7 @@ fn ingest(
     };
     let options_hash = inputs.sources.rules.options.clone();
     let mut run = new_run(writer, settings, options, progress, (&key, ledger, registry), options_hash);
-    (run.report.problems, run.report.folders_without_logs) = (found.problems, found.folders_without_logs);
-    run.report.unread_logs = found.unread_logs;
+    (run.report.problems, run.report.unread) = (found.problems, found.unread);
     progress.set_total(inputs.bytes());
     let memory = settings.memory.saturating_sub(BASE_MEMORY);
     let backpressure = Backpressure::new((memory / BACKPRESSURE_PART).min(MAX_BATCH) as usize);

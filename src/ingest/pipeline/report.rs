@@ -1,12 +1,10 @@
 //! The result of an ingest.
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::ingest::explanation::Explanation;
-use crate::ingest::input::discovery::FolderWithoutLogs;
+use crate::ingest::input::discovery::UnreadFiles;
 use crate::ingest::parse::rejected::RejectReason;
 use crate::ingest::summary::IngestSummary;
 use crate::ingest::timings::StageTimings;
@@ -30,10 +28,8 @@ pub struct IngestReport {
     pub summary: IngestSummary,
     /// Inputs that could not be found or read to their end.
     pub problems: Vec<Error>,
-    /// Input folders without log files.
-    pub folders_without_logs: Vec<FolderWithoutLogs>,
-    /// Logs that were found in folders but not read, because their compression is not supported.
-    pub unread_logs: Vec<PathBuf>,
+    /// The files of input folders that were not read.
+    pub unread: UnreadFiles,
     /// Whether the stored events are committed. After a failure: whether at least one batch is.
     pub committed: bool,
     /// Whether more lines were rejected than `max_rejects` allows, so that nothing was committed.

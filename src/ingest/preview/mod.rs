@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::input::discovery::{FolderWithoutLogs, Input, find_inputs};
+use super::input::discovery::{Input, UnreadFiles, find_inputs};
 use super::map::detect::Candidates;
 use super::map::{SharedMap, presets};
 use super::parse::rejected::RejectReason;
@@ -55,9 +55,9 @@ pub struct Preview {
     /// Errors of inputs that do not exist, cannot be read or belong to a store.
     #[serde(skip)]
     pub problems: Vec<Error>,
-    /// Input folders without log files.
+    /// The files of input folders that are not read.
     #[serde(skip)]
-    pub folders_without_logs: Vec<FolderWithoutLogs>,
+    pub unread: UnreadFiles,
 }
 
 /// How the first records of a file would be read.
@@ -192,11 +192,7 @@ pub fn preview(options: &PreviewOptions, progress: &dyn Progress) -> Result<Prev
     let enricher = Enricher::new(None)?;
     let candidates = Arc::new(presets::candidates());
     let found = find_inputs(&options.inputs, std::path::Path::new(""));
-    let mut preview = Preview {
-        files: Vec::new(),
-        problems: found.problems,
-        folders_without_logs: found.folders_without_logs,
-    };
+    let mut preview = Preview { files: Vec::new(), problems: found.problems, unread: found.unread };
     progress.set_total(found.files.len() as u64);
     for input in &found.files {
         progress.set_step(&input.name());
