@@ -302,6 +302,49 @@ fn drafts_read_logs_in_other_formats() {
 }
 
 #[test]
+fn draft_for_german_columns_reads_the_rows() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "daten.csv",
+        "Zeitstempel;Sitzung;Ereignis;Größe (m);Größe [m];Übrig\r\n\
+         09.11.2026 10:00:05;S-1;message_sent;1,5;a;-\r\n\
+         30.11.2025 10:00:06;S-1;message_sent;1,6;b;x\r\n\
+         09.11.2026 10:00:15;S-1;message_received;1,7;;x\r\n",
+    );
+    let preview = sandbox.wa("preview daten.csv --format json").exits(4);
+    let preview: Value = serde_json::from_str(&preview.stdout()).unwrap();
+    let draft = preview["files"][0]["shape"]["skeleton"].as_str().unwrap();
+    // The draft is a map that reads the times. Only the columns with German names are missing.
+    sandbox.write("draft.toml", draft);
+    sandbox.wa("preview daten.csv --map draft.toml").exits(4).says("no_session_key");
+    let event_name = "event_name = \"=event\"";
+    assert!(draft.contains(event_name), "{draft}");
+    let corrected = draft.replace(event_name, "event_name = \"/Ereignis\"\nsession_id = \"/Sitzung\"");
+    sandbox.write("my.toml", corrected);
+    let summary = sandbox.wa("ingest daten.csv --map my.toml --chatbot c --format json").json();
+    assert_eq!(
+        (&summary["total"]["stored"], &summary["total"]["ignored"]),
+        (&3.into(), &1.into()),
+        "{draft}"
+    );
+    let events = sandbox.wa("events --from 2026-11-09 --to 2026-11-09 --format ndjson").output();
+    // The latest event comes first.
+    let events: Vec<Value> = events.lines().rev().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found: Vec<_> = events.iter().map(|event| (&event["timestamp"], &event["event_name"])).collect();
+    let expected = [
+        ("2026-11-09T10:00:05Z".into(), "message_sent".into()),
+        ("2026-11-09T10:00:15Z".into(), "message_received".into()),
+    ];
+    assert_eq!(found, expected.iter().map(|(time, name)| (time, name)).collect::<Vec<_>>());
+    let preview = sandbox.wa("preview daten.csv --map my.toml --format json").json();
+    let unknown = preview["files"][0]["unknown"].as_array().unwrap().iter();
+    let unknown: Vec<_> = unknown.map(|key| (&key["place"], &key["samples"][0])).collect();
+    let expected: [(Value, Value); 3] =
+        [("/Größe__m_", "1,5"), ("/Größe__m__", "a"), ("/Übrig", "x")].map(|(a, b)| (a.into(), b.into()));
+    assert_eq!(unknown, expected.iter().map(|(place, sample)| (place, sample)).collect::<Vec<_>>());
+}
+
+#[test]
 fn draft_for_csv_without_header_adds_one() {
     let sandbox = Sandbox::new();
     let row = |n: u32| format!("2026-11-09 10:00:0{n} CET,\"shop\",{n},\"select \"\"a\"\",\nb\",web\n");

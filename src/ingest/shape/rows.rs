@@ -69,8 +69,7 @@ pub fn separated(lines: &[String]) -> Option<Rows> {
     let mut rows: Vec<Vec<String>> =
         lines.iter().map(|line| line.trim_end().split(separator).map(field).collect()).collect();
     let names = rows.first().filter(|first| are_names(first) && most_fit(first, &rows))?;
-    let columns: Vec<String> =
-        names.iter().enumerate().map(|(index, name)| group_name(name, index)).collect();
+    let columns = group_names(names);
     let header = columns.first().cloned().zip(names.first().cloned());
     rows.remove(0);
     let group = |name: &String| match is_quoted {
@@ -83,13 +82,22 @@ pub fn separated(lines: &[String]) -> Option<Rows> {
     Some(Rows { pattern, header, ..Rows::new(columns, rows, &format!("rows, separated by {name}")) })
 }
 
-/// Returns a name that a group of a pattern can have.
-fn group_name(name: &str, index: usize) -> String {
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    match name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        true => format!("{name}{}", if name.len() > 30 { index.to_string() } else { String::new() }),
-        false => format!("column{}", index + 1),
+/// Returns names that the groups of a pattern can have: letters, digits and underscores, beginning
+/// with a letter. Each name is different.
+fn group_names(columns: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(columns.len());
+    for (index, column) in columns.iter().enumerate() {
+        let mut name: String = column.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+        if !name.starts_with(char::is_alphabetic) {
+            name = format!("column{}", index + 1);
+        }
+        // `Page (old)` and `Page [old]` have the same letters.
+        while names.contains(&name) {
+            name.push('_');
+        }
+        names.push(name);
     }
+    names
 }
 
 /// Returns the rows of lines with tabs. The first line may name the columns.
@@ -163,6 +171,8 @@ mod tests {
             (vec![vec!["1".to_owned(), "2".into()]], Some(("a".into(), "a".into())))
         );
         assert!(separated(&lines("a;b\nc")).is_none() && separated(&lines("a b")).is_none());
+        let rows = separated(&lines("Größe;_2;Page (old);Page [old]\n1;2;3;4")).unwrap();
+        assert_eq!(rows.columns, ["Größe", "column2", "Page__old_", "Page__old__"]);
     }
 
     #[test]
