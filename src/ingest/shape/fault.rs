@@ -79,11 +79,13 @@ fn not_json(raw: &[u8]) -> String {
     match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
         Ok(_) => "it is not strict JSON".to_owned(),
         Err(error) => {
-            if let Some((literal, at)) = foreign_literal(&text, error.column()) {
-                return format!("{literal} at character {at} is not JSON");
-            }
             let message = error.to_string();
             let what = message.rsplit_once(" at line").map_or(message.as_str(), |(what, _)| what);
+            // The error of `"C:\None"` is in a string, which may contain anything else.
+            let literal = foreign_literal(&text, error.column()).filter(|_| what != "invalid escape");
+            if let Some((literal, at)) = literal {
+                return format!("{literal} at character {at} is not JSON");
+            }
             format!("{what} at character {}", error.column())
         }
     }
@@ -147,6 +149,14 @@ mod tests {
             let line = format!("{{\"a\":{value}}}");
             let literal = value.trim_matches(['[', '1', ',', ']']);
             let expected = format!("{literal} at character {at} is not JSON");
+            assert_eq!(describe(RejectReason::NotJson, &[], line.as_bytes(), None), expected);
+        }
+        // In a string, these words are text.
+        let broken = [
+            (r#"{"a":"NaN"#, "EOF while parsing a string at character 9"),
+            (r#"{"a":"C:\None"}"#, "invalid escape at character 10"),
+        ];
+        for (line, expected) in broken {
             assert_eq!(describe(RejectReason::NotJson, &[], line.as_bytes(), None), expected);
         }
         assert_eq!(describe(RejectReason::WrongWidth, &[], b"a,\"b,c\"", Some(3)), "2 instead of 3 fields");
