@@ -2,9 +2,12 @@
 //! the plain lines.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::formats::{assert_figures, assert_times, data, difference, ingest, read_json, read_tables};
@@ -93,6 +96,124 @@ fn chosen_map_reads_the_values_inside_a_wrapping() {
         let again = ingest(folder.path(), &wrapped, &[path("docker.log")], &arguments);
         assert_eq!(again["total"]["read"], 0);
     }
+}
+
+/// Returns the id of an event that is the first in its file with this line.
+fn id_of_line(line: &str) -> String {
+    let content = xxhash_rust::xxh3::xxh3_128(line.as_bytes()).to_le_bytes();
+    let hash = xxhash_rust::xxh3::xxh3_128(&[&content[..], &0_u32.to_le_bytes()].concat());
+    uuid::Uuid::new_v8(hash.to_be_bytes()).to_string()
+}
+
+#[test]
+fn line_in_two_wrappings_is_one_event() {
+    let folder = folder();
+    let line = |second: u32| {
+        json!({ "chatbot_id": "c", "session_id": "s", "event_name": "page_viewed",
+                "timestamp": format!("2026-11-09T10:00:0{second}Z") })
+    };
+    let [first, second, third] = [line(1), line(2), line(3)];
+    // Two equal lines of a file are two events.
+    docker(&folder.path().join("docker.log"), &[first.clone(), first.clone(), second.clone()]);
+    let journal = |(number, line): (usize, &Value)| {
+        let entry = json!({ "__CURSOR": format!("s=0;i={number}"), "__REALTIME_TIMESTAMP": "1794279600000000",
+                            "_HOSTNAME": "web1", "MESSAGE": line.to_string() });
+        format!("{entry}\n")
+    };
+    let lines = [&second, &first, &third];
+    let text: String = lines.into_iter().enumerate().map(journal).collect();
+    fs::write(folder.path().join("journal.json"), text).unwrap();
+
+    for (file, map, stored, duplicates) in
+        [("docker.log", "docker", 3, 0), ("journal.json", "journald", 1, 2)]
+    {
+        let summary = ingest(folder.path(), "store", &[folder.path().join(file)], &[]);
+        let total = &summary["total"];
+        assert_eq!(summary["files"][0]["map"], map);
+        assert_eq!((&total["stored"], &total["duplicate"]), (&json!(stored), &json!(duplicates)), "{file}");
+    }
+    let tables = read_tables(folder.path(), "store");
+    let ids: Vec<&str> = tables["events"].iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 4);
+    for line in [first, second, third] {
+        assert!(ids.contains(&id_of_line(&line.to_string()).as_str()), "{line}");
+    }
+}
+
+/// Ingests messages of a CloudWatch Logs subscription, which `write` writes to a file. The second
+/// message delivers an event again.
+fn check_cloudwatch(file: &str, map: &str, write: impl Fn(&[String]) -> Vec<u8>) {
+    let event = |id: &str, message: String| json!({ "id": id, "timestamp": 1_794_279_600_000_u64, "message": message });
+    let opened = json!({ "chatbot_id": "c", "session_id": "s", "event_name": "widget_opened",
+                         "timestamp": "2026-11-10T02:59:00Z" });
+    let sent = json!({ "chatbot_id": "c", "session_id": "s", "event_name": "message_sent" });
+    let message = |kind: &str, events: Value| {
+        json!({ "messageType": kind, "owner": "000000000000", "logGroup": "/ecs/chat", "logEvents": events })
+            .to_string()
+    };
+    let runtime = event("300", "START RequestId: 0".to_owned());
+    let messages = [
+        message("CONTROL_MESSAGE", json!([event("", "CWL CONTROL MESSAGE: Checking health.".to_owned())])),
+        message(
+            "DATA_MESSAGE",
+            json!([runtime, event("301", opened.to_string()), event("302", sent.to_string())]),
+        ),
+        message("DATA_MESSAGE", json!([event("302", sent.to_string())])),
+    ];
+    let folder = folder();
+    let path = folder.path().join(file);
+    fs::write(&path, write(&messages)).unwrap();
+    let summary = ingest(folder.path(), "store", &[path], &[]);
+    assert_eq!(summary["files"][0]["map"], map);
+    for (outcome, count) in [("read", 5), ("stored", 2), ("duplicate", 1), ("ignored", 2)] {
+        assert_eq!(summary["total"][outcome], count, "{outcome}");
+    }
+    let tables = read_tables(folder.path(), "store");
+    let mut events: Vec<_> = tables["events"]
+        .iter()
+        .map(|row| ["event_name", "event_id", "timestamp"].map(|name| &row[name]))
+        .collect();
+    events.sort_by_key(|row| row[2].as_i64());
+    // `message_sent` has no time, so it gets that of its log event: 2026-11-10T03:00:00Z.
+    let expected = [
+        [json!("widget_opened"), json!("301"), json!(1_794_279_540_000_000_i64)],
+        [json!("message_sent"), json!("302"), json!(1_794_279_600_000_000_i64)],
+    ];
+    assert_eq!(events, expected.iter().map(|row| [&row[0], &row[1], &row[2]]).collect::<Vec<_>>());
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn cloudwatch_messages_in_lines_are_read() {
+    check_cloudwatch("a.ndjson", "cloudwatch", |messages| (messages.join("\n") + "\n").into_bytes());
+}
+
+#[test]
+fn cloudwatch_messages_without_line_feeds_are_read() {
+    check_cloudwatch("a.json", "cloudwatch", |messages| messages.concat().into_bytes());
+}
+
+#[test]
+fn cloudwatch_messages_compressed_one_by_one_are_read() {
+    check_cloudwatch("a.json.gz", "cloudwatch", |messages| {
+        messages.iter().flat_map(|message| gzip(message)).collect()
+    });
+}
+
+#[test]
+fn cloudwatch_messages_of_a_lambda_function_are_read() {
+    check_cloudwatch("a.ndjson", "cloudwatch_lambda", |messages| {
+        let line = |message: &String| {
+            let line = json!({ "awslogs": { "data": STANDARD.encode(gzip(message)) } });
+            format!("{line}\n")
+        };
+        messages.iter().map(line).collect::<String>().into_bytes()
+    });
 }
 
 fn ingest_expecting(folder: &Path, arguments: &[&str], status: i32) -> Output {
