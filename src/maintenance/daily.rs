@@ -12,6 +12,8 @@ use super::replay::PrunedBoundary;
 use crate::daily_stats::{DailyStats, VisitorSet};
 use crate::error::Result;
 use crate::store::columns::Table;
+use crate::store::frame::Frame;
+use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
 use crate::store::update::daily_inputs::{aggregate_day, first_seen_on};
@@ -103,22 +105,39 @@ fn read_month(
 ) -> Result<StoredRows> {
     let mut stored = StoredRows::new();
     for file in snapshot.partition(Table::DailyStats, month) {
-        let frame = snapshot.read_file_checked(file)?;
-        let chatbots = frame.texts("chatbot_id")?;
-        let of_shard = chatbots.iter().map(|chatbot| shard.contains(chatbot.unwrap_or("")));
-        let frame = if shard.count == 1 { frame.clone() } else { frame.filter(of_shard)? };
-        let rows = tables::daily_stats::read(&frame)?;
-        if !tables::daily_stats::is_frame_of(&frame, &rows) {
-            differences.add(&file.path, || "rates and means do not match the sums".to_owned());
-        }
-        for row in rows {
-            let of_day = stored.entry(row.stat_date).or_default();
-            if let Some(other) = of_day.insert(row.chatbot_id.clone(), row) {
-                differences.add("daily_stats", || format!("{} has more than one row", describe(&other)));
+        for frame in read_shard(snapshot, file, shard)? {
+            let rows = tables::daily_stats::read(&frame)?;
+            if !tables::daily_stats::is_frame_of(&frame, &rows) {
+                differences.add(&file.path, || "rates and means do not match the sums".to_owned());
+            }
+            for row in rows {
+                let of_day = stored.entry(row.stat_date).or_default();
+                if let Some(other) = of_day.insert(row.chatbot_id.clone(), row) {
+                    differences.add("daily_stats", || format!("{} has more than one row", describe(&other)));
+                }
             }
         }
     }
     Ok(stored)
+}
+
+/// Reads the rows of the given chatbots in a file.
+fn read_shard(snapshot: &Snapshot, file: &DataFile, shard: ChatbotShard) -> Result<Vec<Frame>> {
+    if shard.count == 1 {
+        return Ok(vec![snapshot.read_file_checked(file)?]);
+    }
+    // Each shard reads the file, and most of its rows belong to other shards.
+    let mut groups = snapshot.row_groups(file, None)?;
+    let mut frames = Vec::new();
+    let of_shard = |keys: &Frame| -> Result<Vec<u32>> {
+        let chatbots = keys.texts("chatbot_id")?;
+        let rows = 0..keys.height() as u32;
+        Ok(rows.filter(|row| shard.contains(chatbots.get(*row as usize).unwrap_or(""))).collect())
+    };
+    while let Some((frame, _)) = groups.next_selected(&["chatbot_id"], of_shard)? {
+        frames.push(frame);
+    }
+    Ok(frames)
 }
 
 /// Compares the rows of the given days of a month with their sessions, and removes them from

@@ -178,6 +178,38 @@ impl RowGroups<'_> {
         self.next_frame(|groups, file| groups.next_piece(file, max_rows))
     }
 
+    /// Reads the columns `first` of the next row group and calls `select` with them. Then reads the
+    /// rows of the group whose positions `select` returns, in ascending order. Returns these rows
+    /// and the number of all rows of the group; `None` after the last group. All remaining rows of
+    /// a file that `store::decode` does not support are one group.
+    ///
+    /// # Errors
+    /// Returns the errors of [`DataFileReader::read`] and of `select`.
+    pub fn next_selected(
+        &mut self,
+        first: &[&str],
+        select: impl Fn(&Frame) -> Result<Vec<u32>>,
+    ) -> Result<Option<(Frame, usize)>> {
+        if let Some(groups) = &mut self.groups
+            && let Some(keys) = groups.peek(&self.file.file, first)
+        {
+            let height = keys.height();
+            let rows = select(&Frame::new(keys))?;
+            let data = if rows.len() == height {
+                groups.next(&self.file.file)
+            } else {
+                groups.next_selected(&self.file.file, &rows)
+            };
+            if let Some(data) = data {
+                self.rows += height;
+                return Ok(Some((Frame::new(data), height)));
+            }
+        }
+        // The last row group was read, or the file is not supported.
+        let Some(frame) = self.next_group()? else { return Ok(None) };
+        Ok(Some((frame.gather(&select(&frame)?)?, frame.height())))
+    }
+
     fn next_frame(
         &mut self,
         next: impl FnOnce(&mut RowGroupReader, &OpenFile) -> Option<DataFrame>,
@@ -519,6 +551,65 @@ mod tests {
         assert_eq!(reader(&damaged, &entry).read_rows(&is_last).unwrap().height(), 1);
         let is_first: Vec<bool> = (0..rows).map(|row| row == 0).collect();
         reader(&damaged, &entry).read_rows(&is_first).unwrap_err();
+    }
+
+    #[test]
+    fn selected_rows_of_each_row_group_match_the_file() {
+        let rows = 2 * VISITOR_ROW_GROUP + 10;
+        let (bytes, frame) = visitors(rows);
+        let frame = frame.select(&HASHES).unwrap();
+        let high = frame.ints("hash_high").unwrap();
+        // Some rows of each group, all rows, no row, and rows of the second group only.
+        let second = VISITOR_ROW_GROUP..2 * VISITOR_ROW_GROUP;
+        let middle: Vec<i64> = second.map(|row| high.or_zero(row)).collect();
+        let (least, most) = (middle.iter().min().copied(), middle.iter().max().copied());
+        let selections: [&dyn Fn(i64) -> bool; 4] =
+            [&|hash| hash % 3 == 0, &|_| true, &|_| false, &|hash| Some(hash) == least || Some(hash) == most];
+        for (number, is_selected) in selections.iter().enumerate() {
+            let select = |keys: &Frame| -> Result<Vec<u32>> {
+                let hashes = keys.ints("hash_high")?;
+                let rows = 0..keys.height() as u32;
+                Ok(rows.filter(|row| is_selected(hashes.or_zero(*row as usize))).collect())
+            };
+            let expected = frame.gather(&select(&frame).unwrap()).unwrap();
+            for has_footer in [true, false] {
+                let entry = entry(&bytes, rows, has_footer);
+                let (parts, result) = frames(&bytes, &entry, |groups| {
+                    groups.next_selected(&["hash_high"], select).map(|next| next.map(|(frame, _)| frame))
+                });
+                result.unwrap();
+                assert_eq!(parts.len(), if has_footer { 3 } else { 1 });
+                assert!(Frame::concat(parts).unwrap() == expected, "selection {number}");
+            }
+            let entry = entry(&bytes, rows, true);
+            let mut groups = reader(&bytes, &entry).row_groups(Some(&HASHES));
+            let mut read = 0;
+            while let Some((_, height)) = groups.next_selected(&["hash_high"], select).unwrap() {
+                read += height;
+            }
+            assert_eq!(read, rows);
+        }
+    }
+
+    #[test]
+    fn selected_rows_of_a_damaged_row_group_are_an_error() {
+        let rows = 2 * VISITOR_ROW_GROUP + 10;
+        let (mut bytes, _) = visitors(rows);
+        let entry = entry(&bytes, rows, true);
+        let metadata = polars_parquet::read::read_metadata(&mut Cursor::new(&bytes)).unwrap();
+        for column in HASHES {
+            let mut chunks = metadata.row_groups[1].columns_under_root_iter(column).unwrap();
+            let at = chunks.next().unwrap().byte_range().end as usize - 1;
+            bytes[at] ^= 1;
+            let next = |groups: &mut RowGroups<'_>| {
+                let next = groups.next_selected(&["hash_high"], |_| Ok(vec![1]))?;
+                Ok(next.map(|(frame, _)| frame))
+            };
+            let (frames, result) = frames(&bytes, &entry, next);
+            bytes[at] ^= 1;
+            assert_eq!(frames.iter().map(Frame::height).collect::<Vec<_>>(), [1], "{column}");
+            assert_eq!(result.unwrap_err().to_string(), "a.parquet is damaged: wrong checksum");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reads the retained events in batches, in order of their UTC dates.
 //!
 //! A piece of a row group is decoded at a time, so that memory does not grow with the number of
-//! days.
+//! days. For a shard, only the rows of the shard are decoded: each shard reads all files.
 
 use super::KeyShard;
 use crate::error::Result;
@@ -12,6 +12,7 @@ use crate::store::manifest::DataFile;
 use crate::store::parquet::RowGroups;
 use crate::store::snapshot::Snapshot;
 use crate::store::tables;
+use crate::store::tables::events::SESSION_KEY_COLUMNS;
 use crate::time::Day;
 
 /// Maximum number of events of a batch. A batch takes a few hundred bytes for each, and so do the
@@ -59,9 +60,10 @@ struct FileReader<'a> {
     shard: KeyShard,
     /// The row groups of the file, once it is open.
     groups: Option<RowGroups<'a>>,
-    /// The rows of the shard in the current piece of a row group, if some of them are left.
+    /// The rows of the shard in the current piece of a row group, if some of them are left. The
+    /// piece of a shard is a whole row group.
     piece: Option<Frame>,
-    /// The number of all rows of that piece.
+    /// The number of all rows of that piece, including those of other shards.
     piece_rows: usize,
     /// The first row of the next batch, in the current piece.
     next_row: usize,
@@ -79,16 +81,16 @@ impl FileReader<'_> {
             Some(piece) => piece,
             None => {
                 self.next_row = 0;
-                match groups.next_piece(ROWS_TOGETHER)? {
-                    Some(piece) => {
-                        self.piece_rows = piece.height();
-                        self.piece.insert(of_shard(piece, self.shard)?)
+                match next_piece(groups, self.shard)? {
+                    Some((piece, rows)) => {
+                        self.piece_rows = rows;
+                        self.piece.insert(piece)
                     }
                     None => return Ok(None),
                 }
             }
         };
-        let block = tables::events::read(frame, self.next_row)?;
+        let block = tables::events::read(&frame.slice(self.next_row, ROWS_TOGETHER), 0)?;
         self.next_row += block.rows.len();
         let mut bytes = 0;
         if self.next_row >= frame.height() {
@@ -107,12 +109,16 @@ impl FileReader<'_> {
     }
 }
 
-/// Returns the rows of a shard. They are selected before they are converted to events, which takes
-/// most of the time.
-fn of_shard(piece: Frame, shard: KeyShard) -> Result<Frame> {
+/// Reads the next piece. Returns the rows of the shard, and the number of all rows of the piece.
+fn next_piece(groups: &mut RowGroups<'_>, shard: KeyShard) -> Result<Option<(Frame, usize)>> {
     if shard.is_all() {
-        return Ok(piece);
+        let Some(piece) = groups.next_piece(ROWS_TOGETHER)? else { return Ok(None) };
+        let rows = piece.height();
+        return Ok(Some((piece, rows)));
     }
-    let keys = tables::events::session_keys(&piece)?;
-    piece.filter(keys.into_iter().map(|key| shard.contains(key)))
+    groups.next_selected(&SESSION_KEY_COLUMNS, |keys| {
+        let keys = tables::events::session_keys(keys)?;
+        let rows = (0..).zip(keys).filter(|(_, key)| shard.contains(*key));
+        Ok(rows.map(|(row, _)| row).collect())
+    })
 }

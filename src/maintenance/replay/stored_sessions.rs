@@ -12,8 +12,9 @@ use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
+use crate::store::tables;
 use crate::store::tables::session_consistency::consistent_rows;
-use crate::store::tables::sessions::SessionReader;
+use crate::store::tables::sessions::{KEY_COLUMNS, SessionKeys};
 use crate::time::{DAY, Day, Micros};
 
 /// Number of rows that a thread reads at a time. Each row is in memory in three forms.
@@ -92,27 +93,40 @@ impl<'a> StoredSessionReader<'a> {
         Ok((rows, files.iter().map(|file| file.bytes).sum()))
     }
 
-    /// Reads a file, and compares its derived columns with recomputed values.
+    /// Reads the rows of the shard in a file, and compares their derived columns with recomputed
+    /// values.
     fn read_file(&self, file: &DataFile) -> Result<Vec<StoredSession>> {
-        let frame = self.snapshot.read_file_checked(file)?;
+        if self.shard.is_all() {
+            return self.read_rows(file, &self.snapshot.read_file_checked(file)?);
+        }
+        let mut groups = self.snapshot.row_groups(file, None)?;
+        let mut rows = Vec::new();
+        while let Some((frame, _)) = groups.next_selected(&KEY_COLUMNS, |keys| self.rows_of_shard(keys))? {
+            rows.extend(self.read_rows(file, &frame)?);
+        }
+        Ok(rows)
+    }
+
+    /// Returns the positions of the rows of the shard in a frame with the [`KEY_COLUMNS`].
+    fn rows_of_shard(&self, frame: &Frame) -> Result<Vec<u32>> {
+        let keys = SessionKeys::new(frame)?;
+        let rows = 0..frame.height() as u32;
+        Ok(rows.filter(|row| self.shard.contains(keys.key(*row as usize).hash())).collect())
+    }
+
+    fn read_rows(&self, file: &DataFile, frame: &Frame) -> Result<Vec<StoredSession>> {
         let parts: Vec<usize> = (0..frame.height()).step_by(ROWS_TOGETHER).collect();
         let parts: Vec<Vec<StoredSession>> = parts
             .into_par_iter()
-            .map(|start| self.read_rows(file, &frame.slice(start, ROWS_TOGETHER)))
+            .map(|start| self.read_part(file, &frame.slice(start, ROWS_TOGETHER)))
             .collect::<Result<_>>()?;
         Ok(parts.into_iter().flatten().collect())
     }
 
-    fn read_rows(&self, file: &DataFile, frame: &Frame) -> Result<Vec<StoredSession>> {
+    fn read_part(&self, file: &DataFile, frame: &Frame) -> Result<Vec<StoredSession>> {
         let failed = |e| Error::failed(format!("cannot use {}", file.path)).caused_by(e);
-        let mut reader = SessionReader::new(frame).map_err(failed)?;
-        // A file is read once for each shard, and most of its rows belong to other shards.
-        let keys = reader.keys();
-        let is_of_shard = |row: &usize| self.shard.is_all() || self.shard.contains(keys.key(*row).hash());
-        let rows: Vec<usize> = (0..frame.height()).filter(is_of_shard).collect();
-        let sessions: Vec<SessionSummary<'_>> =
-            rows.iter().map(|row| reader.summary(*row)).collect::<Result<_>>().map_err(failed)?;
-        let consistent = consistent_rows(frame, &rows, &sessions)?;
+        let sessions = tables::sessions::read(frame).map_err(failed)?;
+        let consistent = consistent_rows(frame, &sessions)?;
         let sessions = sessions.into_iter().zip(consistent);
         Ok(sessions
             .map(|(session, is_consistent)| StoredSession {

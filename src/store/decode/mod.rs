@@ -63,7 +63,7 @@ pub fn read_checked(file: &OpenFile, names: Option<&[&str]>, footer: FooterCheck
 fn read_file(file: &OpenFile, names: Option<&[&str]>, footer: Option<FooterChecksum>) -> Option<DataFrame> {
     ReadBuffers::with(|buffers| {
         let metadata = Metadata::read(file, names, footer, buffers)?;
-        metadata.decode(file, &metadata.footer.row_groups, buffers)
+        metadata.decode(file, &metadata.footer.row_groups, None, buffers)
     })
 }
 
@@ -87,17 +87,14 @@ impl ColumnReader {
     /// `None` for all rows. Returns `None` in the same cases as [`read_checked`], and for positions
     /// that are not in the file or not in ascending order.
     pub fn read(&self, file: &OpenFile, names: &[&str], rows: Option<&[u32]>) -> Option<DataFrame> {
-        if let Some(rows) = rows {
-            let is_outside = rows.last().is_some_and(|row| *row as usize >= self.rows());
-            if is_outside || !rows.is_sorted_by(|a, b| a < b) {
-                return None;
-            }
-        }
-        let selected = rows.map(SelectedRows::new);
+        let selected = match rows {
+            Some(rows) => Some(SelectedRows::checked(rows, self.rows())?),
+            None => None,
+        };
         let groups = &self.0.footer.row_groups;
         let mut columns = Vec::with_capacity(names.len());
         for name in names {
-            let index = self.0.footer.columns.iter().position(|column| column.name == *name)?;
+            let index = self.0.column_index(name)?;
             columns.push(ReadBuffers::with(|buffers| {
                 self.0.decode_column(file, groups, (index, selected), buffers)
             })?);
@@ -141,7 +138,33 @@ impl RowGroupReader {
     /// [`read_checked`].
     pub fn next(&mut self, file: &OpenFile) -> Option<DataFrame> {
         let row_groups = self.metadata.footer.row_groups.get(self.next..self.next + 1)?;
-        let data = ReadBuffers::with(|buffers| self.metadata.decode(file, row_groups, buffers))?;
+        let data = ReadBuffers::with(|buffers| self.metadata.decode(file, row_groups, None, buffers))?;
+        self.next += 1;
+        Some(data)
+    }
+
+    /// Reads the named columns of the next row group, which remains the next one. Returns `None` in
+    /// the same cases as [`RowGroupReader::next`].
+    pub fn peek(&self, file: &OpenFile, names: &[&str]) -> Option<DataFrame> {
+        let row_groups = self.metadata.footer.row_groups.get(self.next..self.next + 1)?;
+        let mut columns = Vec::with_capacity(names.len());
+        for name in names {
+            let index = self.metadata.column_index(name)?;
+            columns.push(ReadBuffers::with(|buffers| {
+                self.metadata.decode_column(file, row_groups, (index, None), buffers)
+            })?);
+        }
+        DataFrame::new(self.next_rows()?, columns).ok()
+    }
+
+    /// Reads the rows of the next row group at these positions, in ascending order. Returns `None`
+    /// in the same cases as [`RowGroupReader::next`], and for positions that are out of range.
+    pub fn next_selected(&mut self, file: &OpenFile, rows: &[u32]) -> Option<DataFrame> {
+        let row_groups = self.metadata.footer.row_groups.get(self.next..self.next + 1)?;
+        let selected = SelectedRows::checked(rows, self.next_rows()?)?;
+        let decode =
+            |buffers: &mut ReadBuffers| self.metadata.decode(file, row_groups, Some(selected), buffers);
+        let data = ReadBuffers::with(decode)?;
         self.next += 1;
         Some(data)
     }
@@ -193,17 +216,24 @@ impl Metadata {
         Some(Metadata { end, footer, checks_chunks: expected.is_some() })
     }
 
-    /// Decodes a range of row groups.
+    /// Returns the index of a requested column.
+    fn column_index(&self, name: &str) -> Option<usize> {
+        self.footer.columns.iter().position(|column| column.name == name)
+    }
+
+    /// Decodes a range of row groups, or the selected rows of it.
     fn decode(
         &self,
         file: &OpenFile,
         row_groups: &[RowGroup],
+        selected: Option<SelectedRows>,
         buffers: &mut ReadBuffers,
     ) -> Option<DataFrame> {
-        let rows = row_groups.iter().map(|group| group.rows).sum();
+        let all_rows = || row_groups.iter().map(|group| group.rows).sum();
+        let rows = selected.map_or_else(all_rows, |selected| selected.len());
         let mut columns = Vec::with_capacity(self.footer.columns.len());
         for index in 0..self.footer.columns.len() {
-            columns.push(self.decode_column(file, row_groups, (index, None), buffers)?);
+            columns.push(self.decode_column(file, row_groups, (index, selected), buffers)?);
         }
         DataFrame::new(rows, columns).ok()
     }

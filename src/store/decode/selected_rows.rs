@@ -18,6 +18,13 @@ impl<'r> SelectedRows<'r> {
         SelectedRows { rows, first: 0 }
     }
 
+    /// Returns the selection of these positions; `None` if they are not in ascending order, or not
+    /// in the range of `count` rows.
+    pub fn checked(rows: &'r [u32], count: usize) -> Option<SelectedRows<'r>> {
+        let is_inside = rows.last().is_none_or(|row| (*row as usize) < count);
+        (is_inside && rows.is_sorted_by(|a, b| a < b)).then(|| SelectedRows::new(rows))
+    }
+
     /// Returns the number of selected rows.
     pub fn len(&self) -> usize {
         self.rows.len()

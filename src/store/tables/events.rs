@@ -252,6 +252,9 @@ pub fn read(frame: &Frame, start: usize) -> Result<Block> {
     Ok(block)
 }
 
+/// The columns that determine the session key of an event.
+pub const SESSION_KEY_COLUMNS: [&str; 4] = ["chatbot_id", "session_id", "anonymous_id", "user_id"];
+
 /// Returns the hashes of the session keys of all rows of a frame.
 ///
 /// # Errors

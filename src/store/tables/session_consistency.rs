@@ -12,16 +12,16 @@ use crate::session::SessionSummary;
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 
-/// Returns, for each of some rows of a frame, whether all its columns have the values that its
-/// summary determines. `sessions` are the summaries of these rows.
+/// Returns, for each row of a frame, whether all its columns have the values that its summary
+/// determines. `sessions` are the summaries of the rows.
 ///
 /// # Errors
 /// Fails if a column cannot be read.
-pub fn consistent_rows(frame: &Frame, rows: &[usize], sessions: &[SessionSummary<'_>]) -> Result<Vec<bool>> {
+pub fn consistent_rows(frame: &Frame, sessions: &[SessionSummary<'_>]) -> Result<Vec<bool>> {
     let columns = Table::Sessions.columns();
     let has_columns = frame.column_names().eq(columns.iter().map(|column| column.name))
         && columns.iter().all(|column| frame.type_mismatch(column).is_none());
-    let mut check = Check { rows, sessions, consistent: vec![has_columns; rows.len()] };
+    let mut check = Check { sessions, consistent: vec![has_columns; sessions.len()] };
     if !has_columns {
         return Ok(check.consistent);
     }
@@ -72,7 +72,6 @@ pub fn consistent_rows(frame: &Frame, rows: &[usize], sessions: &[SessionSummary
 
 /// A comparison in progress.
 struct Check<'s, 'a> {
-    rows: &'s [usize],
     sessions: &'s [SessionSummary<'a>],
     /// For each row, whether all columns so far are consistent.
     consistent: Vec<bool>,
@@ -81,8 +80,8 @@ struct Check<'s, 'a> {
 impl<'a> Check<'_, 'a> {
     /// Compares a column. `is_equal` receives a row of the frame and its session.
     fn compare(&mut self, mut is_equal: impl FnMut(usize, &SessionSummary<'a>) -> bool) {
-        for ((row, session), consistent) in self.rows.iter().zip(self.sessions).zip(&mut self.consistent) {
-            *consistent = *consistent && is_equal(*row, session);
+        for (row, (session, consistent)) in self.sessions.iter().zip(&mut self.consistent).enumerate() {
+            *consistent = *consistent && is_equal(row, session);
         }
     }
 }

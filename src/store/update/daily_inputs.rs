@@ -76,13 +76,31 @@ pub fn aggregate_day(
     };
     if rows > MAX_ROWS_TOGETHER {
         for file in needed {
-            snapshot.read_groups(file, &FACT_COLUMNS, &mut add)?;
+            let mut groups = snapshot.row_groups(file, Some(&FACT_COLUMNS))?;
+            let rows = |frame: &Frame| selected_rows(frame, &is_selected);
+            while let Some((frame, _)) = groups.next_selected(&["chatbot_id"], rows)? {
+                add(&frame)?;
+            }
         }
     } else {
         let read = needed.into_par_iter().map(|file| snapshot.read_file(file, Some(&FACT_COLUMNS)));
         read.collect::<Result<Vec<Frame>>>()?.iter().try_for_each(add)?;
     }
     Ok((aggregates, rows + searched / 16))
+}
+
+/// Returns the positions of the sessions of the chatbots that `is_selected` accepts.
+fn selected_rows(frame: &Frame, is_selected: impl Fn(&str) -> bool) -> Result<Vec<u32>> {
+    let chatbots = frame.texts("chatbot_id")?;
+    let mut last = (None, false);
+    let mut is_selected_row = |row: &u32| {
+        let token = chatbots.token(*row as usize);
+        if last.0 != token || token.is_none() {
+            last = (token, is_selected(chatbots.get(*row as usize).unwrap_or("")));
+        }
+        last.1
+    };
+    Ok((0..frame.height() as u32).filter(|row| is_selected_row(row)).collect())
 }
 
 /// Returns whether a file has sessions of a chatbot that `is_selected` accepts. Reads only the

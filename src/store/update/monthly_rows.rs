@@ -74,32 +74,31 @@ impl<'a> MonthlyRows<'a> {
     /// Fails if a file cannot be read or is damaged.
     pub fn find(&mut self, wanted: &ChangedRows) -> Result<Rows> {
         let is_small = self.stored <= MAX_SORTED_ROWS;
+        let columns: Vec<&str> = Table::DailyStats.columns().iter().map(|column| column.name).collect();
         let mut rows = Rows::new();
         for stored in &mut self.files {
             self.rows_read += stored.file.rows;
             if is_small && stored.frame.is_none() {
                 stored.frame = Some(self.snapshot.read_file_checked(&stored.file)?);
             }
-            let keys = match &stored.frame {
-                Some(frame) => frame.clone(),
-                None => self.snapshot.read_file(&stored.file, Some(&KEY_COLUMNS))?,
+            let (found, found_rows) = match &stored.frame {
+                Some(frame) => {
+                    let found = wanted_rows(frame, wanted)?;
+                    let rows = frame.gather(&found)?;
+                    (found, rows)
+                }
+                None => {
+                    let mut found = Vec::new();
+                    let select = |keys: &Frame| -> Result<Vec<u32>> {
+                        found = wanted_rows(keys, wanted)?;
+                        Ok(found.clone())
+                    };
+                    let rows = self.snapshot.read_selected(&stored.file, &columns, &KEY_COLUMNS, select)?;
+                    (found, rows)
+                }
             };
-            let (chatbots, dates) = (keys.texts("chatbot_id")?, keys.ints("stat_date")?);
-            let is_wanted = |row: usize| {
-                let day = dates.get_i32(row).and_then(|date| wanted.get(&Day(date)));
-                day.is_some_and(|wanted| chatbots.get(row).is_some_and(|chatbot| wanted.contains(chatbot)))
-            };
-            let found: Vec<usize> = (0..keys.height()).filter(|row| is_wanted(*row)).collect();
-            if found.is_empty() {
-                continue;
-            }
-            let all = match &stored.frame {
-                Some(frame) => frame.clone(),
-                None => self.snapshot.read_file_checked(&stored.file)?,
-            };
-            let positions: Vec<u32> = found.iter().map(|row| *row as u32).collect();
-            for (position, row) in found.into_iter().zip(read(&all.gather(&positions)?)?) {
-                stored.found.push((position, row.stat_date, row.chatbot_id.clone()));
+            for (position, row) in found.into_iter().zip(read(&found_rows)?) {
+                stored.found.push((position as usize, row.stat_date, row.chatbot_id.clone()));
                 rows.entry(row.stat_date).or_default().insert(row.chatbot_id.clone(), row);
             }
         }
@@ -196,6 +195,17 @@ impl<'a> MonthlyRows<'a> {
         output.replaced = replaced;
         Ok(Some(output))
     }
+}
+
+/// Returns the positions of the wanted rows of a frame with the [`KEY_COLUMNS`].
+fn wanted_rows(frame: &Frame, wanted: &ChangedRows) -> Result<Vec<u32>> {
+    let (chatbots, dates) = (frame.texts("chatbot_id")?, frame.ints("stat_date")?);
+    let is_wanted = |row: &u32| {
+        let row = *row as usize;
+        let day = dates.get_i32(row).and_then(|date| wanted.get(&Day(date)));
+        day.is_some_and(|wanted| chatbots.get(row).is_some_and(|chatbot| wanted.contains(chatbot)))
+    };
+    Ok((0..frame.height() as u32).filter(is_wanted).collect())
 }
 
 /// Returns the row of a day and a chatbot.
