@@ -9,7 +9,7 @@ use crate::json::{Kind, NodeId, Scanner, TextBuffer, TreeError};
 
 /// The number of records from which the format of a file is detected.
 pub const EXAMINED: usize = 100;
-/// The number of conditions of the native form.
+/// The number of conditions of the native form, for a record that is not a complete native record.
 const NATIVE_CONDITIONS: usize = 1;
 
 /// The maps from which one is chosen.
@@ -31,6 +31,8 @@ pub struct Fit {
     pub reader: Reader,
     /// The number of records that match.
     pub records: usize,
+    /// Whether only complete native records are counted: see [`Nativeness::Complete`].
+    pub complete: bool,
 }
 
 /// The result of a detection.
@@ -68,9 +70,13 @@ impl Ambiguous {
 }
 
 impl Fit {
-    /// Returns the number of conditions of the map.
-    pub fn conditions(&self) -> usize {
-        self.map.as_ref().map_or(NATIVE_CONDITIONS, |map| map.conditions())
+    /// Returns the number of conditions of the map. Complete native records have more than any map.
+    fn conditions(&self) -> usize {
+        match &self.map {
+            Some(map) => map.conditions(),
+            None if self.complete => usize::MAX,
+            None => NATIVE_CONDITIONS,
+        }
     }
 
     /// Returns whether the map matches at least half of the examined records.
@@ -109,7 +115,9 @@ pub struct Examination<'c> {
     candidates: &'c Candidates,
     /// The number of matching records by map and reader.
     counts: Vec<(usize, Reader, usize)>,
+    /// The number of native records, and how many of them are complete.
     native: usize,
+    complete: usize,
     examined: usize,
     values: Values,
 }
@@ -117,7 +125,8 @@ pub struct Examination<'c> {
 impl<'c> Examination<'c> {
     /// Creates an examination.
     pub fn new(candidates: &'c Candidates) -> Examination<'c> {
-        Examination { candidates, counts: Vec::new(), native: 0, examined: 0, values: Values::default() }
+        let counts = Vec::new();
+        Examination { candidates, counts, native: 0, complete: 0, examined: 0, values: Values::default() }
     }
 
     /// Returns whether enough records were examined.
@@ -150,7 +159,9 @@ impl<'c> Examination<'c> {
                 break;
             }
             self.examined += 1;
-            self.native += usize::from(is_native(&mut buffer, &self.values, root));
+            let nativeness = nativeness(&mut buffer, &self.values, root);
+            self.native += usize::from(nativeness > Nativeness::None);
+            self.complete += usize::from(nativeness == Nativeness::Complete);
             for (index, map) in self.candidates.maps.iter().enumerate() {
                 if fits(map, &mut buffer, &mut self.values, root) {
                     count(&mut self.counts, index, Reader::Json, 1);
@@ -195,10 +206,13 @@ impl<'c> Examination<'c> {
                 map: self.candidates.maps.get(index).cloned(),
                 reader,
                 records,
+                complete: false,
             })
             .collect();
         if self.native > 0 {
-            fits.push(Fit { map: None, reader: Reader::Json, records: self.native });
+            let complete = self.complete * 2 >= self.examined;
+            let records = if complete { self.complete } else { self.native };
+            fits.push(Fit { map: None, reader: Reader::Json, records, complete });
         }
         fits.sort_by_key(|fit| std::cmp::Reverse(rank(fit)));
         Detection { fits, examined: self.examined }
@@ -269,7 +283,7 @@ impl Candidates {
     }
 
     /// Returns the map that matches a JSON value with the most conditions; `None` for the native
-    /// form.
+    /// form, which every complete native record has.
     ///
     /// # Errors
     /// Returns [`Ambiguous`] if two maps match equally well.
@@ -279,8 +293,14 @@ impl Candidates {
         values: &mut Values,
         root: NodeId,
     ) -> Result<Option<&SharedMap>, Ambiguous> {
-        let native = self.chosen.is_none() && is_native(buffer, values, root);
-        self.most_conditions(native, |map| fits(map, buffer, values, root))
+        let nativeness = match self.chosen {
+            Some(_) => Nativeness::None,
+            None => nativeness(buffer, values, root),
+        };
+        if nativeness == Nativeness::Complete {
+            return Ok(None);
+        }
+        self.most_conditions(nativeness == Nativeness::Partial, |map| fits(map, buffer, values, root))
     }
 
     /// Returns the map whose pattern matches a line of text.
@@ -365,25 +385,46 @@ pub fn fits_columns(map: &Map, columns: &[&str]) -> bool {
     !map.detect.is_empty() && map.detect.iter().all(holds)
 }
 
-/// Returns whether a value has the native form: it has an event name, is an envelope, or has the
-/// `type` of a session or identify line.
-fn is_native(buffer: &mut TextBuffer<'_>, values: &Values, root: NodeId) -> bool {
+/// How much of a value has the native form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Nativeness {
+    /// It does not have the native form.
+    None,
+    /// It has an event name, a list of events, or the `type` of a session or identify line.
+    Partial,
+    /// It has an event name or a list of events, and also the ids of a chatbot and of a session or
+    /// visitor. No other format has all of these keys, so other keys do not matter.
+    Complete,
+}
+
+/// Returns how much of a value has the native form.
+fn nativeness(buffer: &mut TextBuffer<'_>, values: &Values, root: NodeId) -> Nativeness {
     let tree = &values.tree;
     if tree.value(root).kind() != Kind::Object {
-        return false;
+        return Nativeness::None;
     }
-    tree.children(root).any(|node| {
+    let (mut is_event, mut is_typed, mut has_chatbot, mut has_person) = (false, false, false, false);
+    for node in tree.children(root) {
         let (key, value) = (tree.key(node), tree.value(node));
         let field = buffer.get(key.inner()).and_then(|key| Field::from_key(key.as_bytes()));
+        let has_value = value.kind() != Kind::Null;
         match field.map(|(field, _)| field) {
-            Some(Field::EventName) => value.kind() != Kind::Null,
-            Some(Field::Events) => value.kind() == Kind::Array,
+            Some(Field::EventName) => is_event |= has_value,
+            Some(Field::Events) => is_event |= value.kind() == Kind::Array,
+            Some(Field::ChatbotId) => has_chatbot |= has_value,
+            Some(Field::SessionId | Field::AnonymousId) => has_person |= has_value,
             Some(Field::Type) => {
-                matches!(buffer.get(value.raw()), Some("\"session\"" | "\"identify\""))
+                is_typed |= matches!(buffer.get(value.raw()), Some("\"session\"" | "\"identify\""));
             }
-            _ => false,
+            _ => {}
         }
-    })
+    }
+    match (is_event, has_chatbot && has_person) {
+        (true, true) => Nativeness::Complete,
+        (true, false) => Nativeness::Partial,
+        (false, _) if is_typed => Nativeness::Partial,
+        (false, _) => Nativeness::None,
+    }
 }
 
 #[cfg(test)]
@@ -423,6 +464,30 @@ mod tests {
         assert_eq!(detected(&maps, &[r#"{"eventName":"x","a":1}"#]), "one or wa");
         assert_eq!(detected(&maps, &[r#"{"type":"identify"}"#, r#"{"events":[1]}"#]), "wa");
         assert_eq!(detected(&maps, &[r#"{"type":"identify","a":1,"b":1}"#]), "two");
+    }
+
+    #[test]
+    fn complete_native_record_is_native_whatever_else_it_has() {
+        let maps = [map("three", "detect = ['/a', '/b', '/c']")];
+        let native = r#"{"event_name":"x","chatbot_id":"c","session_id":"s","a":1,"b":1,"c":1}"#;
+        let envelope = r#"{"events":[],"chatbotId":"c","anonymousId":"v","a":1,"b":1,"c":1}"#;
+        let foreign = r#"{"a":1,"b":1,"c":1}"#;
+        assert_eq!(detected(&maps, &[native]), "wa");
+        assert_eq!(detected(&maps, &[envelope, native, foreign, foreign]), "wa");
+        // Less than half of the records are complete native records.
+        assert_eq!(detected(&maps, &[native, foreign, foreign]), "three");
+        for incomplete in [
+            r#"{"event_name":"x","session_id":"s","a":1,"b":1,"c":1}"#,
+            r#"{"event_name":"x","chatbot_id":"c","a":1,"b":1,"c":1}"#,
+            r#"{"event_name":null,"chatbot_id":"c","session_id":"s","a":1,"b":1,"c":1}"#,
+            r#"{"type":"identify","chatbot_id":"c","session_id":"s","a":1,"b":1,"c":1}"#,
+        ] {
+            assert_eq!(detected(&maps, &[incomplete]), "three", "{incomplete}");
+        }
+        let candidates = Candidates { maps: maps.to_vec(), chosen: None };
+        assert_eq!(within(&candidates, native), "wa");
+        let candidates = candidates.within(map("mine", "detect = '/e'"));
+        assert_eq!(within(&candidates, native), "mine");
     }
 
     #[test]

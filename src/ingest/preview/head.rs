@@ -199,7 +199,11 @@ fn describe(format: &FileFormat, detection: &Detection, given: bool) -> FormatPr
     let Some(map) = &format.map else {
         let (fits, why) = match fit(None) {
             Some(fit) => {
-                (true, format!("{} of {examined} records have event_name, events or type", fit.records))
+                let keys = match fit.complete {
+                    true => "are complete native records",
+                    false => "have event_name, events or type",
+                };
+                (true, format!("{} of {examined} records {keys}", fit.records))
             }
             None => (false, "no built-in map fits, and no record has event_name".to_owned()),
         };

@@ -158,16 +158,18 @@ pub struct Guesses {
     pub fields: Vec<(Field, String)>,
     /// The pattern of the times, if they need one.
     pub time_format: Option<String>,
+    /// Another pattern that reads all samples: see [`TimeColumn::other_format`].
+    pub other_time_format: Option<String>,
 }
 
 /// Returns the fields that keys are likely to contain.
 pub fn guesses(keys: &[Key]) -> Guesses {
     let mut fields = fields(keys);
-    let mut time_format = None;
+    let (mut time_format, mut other_time_format) = (None, None);
     if !fields.iter().any(|(field, _)| *field == Field::Timestamp)
-        && let Some(TimeColumn { place, format }) = times::in_other_form(keys)
+        && let Some(TimeColumn { place, format, other_format }) = times::in_other_form(keys)
     {
-        time_format = format;
+        (time_format, other_time_format) = (format, other_format);
         fields.push((Field::Timestamp, place));
     }
     // The author of a message determines whether it was sent or received.
@@ -179,7 +181,7 @@ pub fn guesses(keys: &[Key]) -> Guesses {
             None => fields.insert(0, (Field::EventName, side)),
         }
     }
-    Guesses { fields, time_format }
+    Guesses { fields, time_format, other_time_format }
 }
 
 /// Returns whether a key identifies the author of a message.

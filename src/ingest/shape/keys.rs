@@ -11,10 +11,15 @@ use crate::ingest::map::expression::display::escape_key;
 const MAX_KEYS: usize = 200;
 /// The largest number of samples of a key.
 const MAX_SAMPLES: usize = 3;
+/// The largest number of distinct values of a key that are examined.
+const MAX_DISTINCT: usize = 100;
 /// The longest sample, in characters.
 const SAMPLE_LENGTH: usize = 120;
 /// The maximum depth at which keys of objects are listed.
 const MAX_DEPTH: usize = 4;
+
+/// The type of a text that contains a JSON object.
+const JSON_AS_TEXT: &str = "JSON as text";
 
 /// A key, or the column of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,8 +30,11 @@ pub struct Key {
     pub count: u64,
     /// The types of its values, with counts.
     pub types: BTreeMap<&'static str, u64>,
-    /// Some distinct values.
+    /// The first distinct values.
     pub samples: Vec<String>,
+    /// More distinct values, which decide the form of times.
+    #[serde(skip)]
+    pub distinct: Vec<String>,
 }
 
 /// The keys of records, in order of first occurrence.
@@ -64,12 +72,7 @@ impl Keys {
         for (column, field) in columns.iter().zip(fields) {
             let place = format!("/{}", escape_key(column));
             match field {
-                Some(field) if !field.is_empty() => {
-                    self.add(place.clone(), text_type(field), Some(field));
-                    if let Ok(value @ Value::Object(_)) = serde_json::from_str(field) {
-                        self.add_value(&place, &value, 0);
-                    }
-                }
+                Some(field) if !field.is_empty() => self.add_text(&place, field, 0),
                 _ => self.add(place, "empty", None),
             }
         }
@@ -81,7 +84,10 @@ impl Keys {
             Value::Bool(value) => ("boolean", Some(value.to_string())),
             Value::Number(number) => ("number", Some(number.to_string())),
             Value::String(text) if text.is_empty() => ("empty", None),
-            Value::String(text) => (text_type(text), Some(text.clone())),
+            Value::String(text) => {
+                self.add_text(place, text, depth);
+                return;
+            }
             Value::Array(_) => ("list", Some(value.to_string())),
             Value::Object(members) if depth < MAX_DEPTH => {
                 if depth > 0 {
@@ -95,6 +101,19 @@ impl Keys {
             Value::Object(_) => ("object", Some(value.to_string())),
         };
         self.add(place.to_owned(), kind, sample.as_deref());
+    }
+
+    /// Adds a text, and the keys of the JSON object that it contains.
+    fn add_text(&mut self, place: &str, text: &str, depth: usize) {
+        let kind = text_type(text);
+        self.add(place.to_owned(), kind, Some(text));
+        if kind == JSON_AS_TEXT
+            && let Ok(Value::Object(members)) = serde_json::from_str(text)
+        {
+            for (key, value) in &members {
+                self.add_value(&format!("{place}/{}", escape_key(key)), value, depth + 1);
+            }
+        }
     }
 
     /// Adds a value of a key.
@@ -112,11 +131,14 @@ impl Keys {
         key.count += 1;
         *key.types.entry(kind).or_default() += 1;
         if let Some(sample) = sample
-            && key.samples.len() < MAX_SAMPLES
+            && key.distinct.len() < MAX_DISTINCT
         {
             let sample = shorten(sample);
-            if !key.samples.contains(&sample) {
-                key.samples.push(sample);
+            if !key.distinct.contains(&sample) {
+                if key.samples.len() < MAX_SAMPLES {
+                    key.samples.push(sample.clone());
+                }
+                key.distinct.push(sample);
             }
         }
     }
@@ -142,7 +164,7 @@ fn text_type(text: &str) -> &'static str {
         return "number as text";
     }
     let is_json = trimmed.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok();
-    if is_json { "JSON as text" } else { "text" }
+    if is_json { JSON_AS_TEXT } else { "text" }
 }
 
 #[cfg(test)]
@@ -178,6 +200,14 @@ mod tests {
         keys.add_row(&["a".into()], [Some("{\"b\":\"x\"}")].into_iter());
         let places: Vec<String> = keys.into_list().into_iter().map(|key| key.place).collect();
         assert_eq!(places, ["/a", "/a/b"]);
+    }
+
+    #[test]
+    fn json_in_a_text_has_keys() {
+        let mut keys = Keys::default();
+        assert!(keys.add_json(r#"{"m":"{\"e\":{\"n\":\"x\"}}","t":"{broken"}"#));
+        let places: Vec<String> = keys.into_list().into_iter().map(|key| key.place).collect();
+        assert_eq!(places, ["/m", "/m/e", "/m/e/n", "/t"]);
     }
 
     #[test]

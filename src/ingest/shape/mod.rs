@@ -56,8 +56,8 @@ struct Draft<'a> {
     reader: Reader,
     columns: Vec<String>,
     pattern: Option<String>,
-    /// Whether the rows lack a header. If so, the draft names a command that adds one.
-    needs_header: bool,
+    /// The conversion that the rows need before a reader can read them.
+    conversion: Option<rows::Conversion>,
     /// The condition under which a row is the header.
     header: Option<String>,
     /// The pointers to the events inside a wrapping or a record.
@@ -74,7 +74,7 @@ impl<'a> Draft<'a> {
             reader,
             columns: Vec::new(),
             pattern: None,
-            needs_header: false,
+            conversion: None,
             header: None,
             unwrap: Vec::new(),
             keys,
@@ -98,7 +98,10 @@ pub fn shape(file: &str, records: &[String], wrapping: Option<&Map>) -> Shape {
     json(file, records, wrapping)
         .or_else(|| rows::w3c(records).map(|rows| of_rows(file, Reader::W3c, rows)))
         .or_else(|| rows::csv(records).map(|rows| of_rows(file, Reader::Csv, rows)))
-        .or_else(|| rows::separated(records).map(|rows| of_rows(file, Reader::Text, rows)))
+        .or_else(|| {
+            let rows = rows::separated(records)?;
+            Some(of_rows(file, if rows.pattern.is_some() { Reader::Text } else { Reader::Csv }, rows))
+        })
         .or_else(|| rows::tsv(records).map(|rows| of_rows(file, Reader::Tsv, rows)))
         .unwrap_or_else(|| of_rows(file, Reader::Text, pattern::find(records)))
 }
@@ -135,7 +138,7 @@ fn json(file: &str, records: &[String], wrapping: Option<&Map>) -> Option<Shape>
         _ => Reader::Json,
     };
     let mut draft = Draft::new(file, reader, &keys, guess::guesses(&keys));
-    draft.set_names(&objects, |object, place| text(object.pointer(place)?));
+    draft.set_names(&objects, |object, place| text_at(object, place));
     draft.pattern = wrapping.and_then(|map| map.pattern.as_ref()).map(ToString::to_string);
     draft.unwrap = wrapping.map_or(Vec::new(), |map| map.unwrap.iter().map(ToString::to_string).collect());
     Some(finish(draft, "JSON values".to_owned(), records, nearest))
@@ -177,7 +180,7 @@ fn of_lists(file: &str, events: &lists::Events<'_>, nearest: Option<Nearest>) ->
     draft.set_names(&events.levels, |levels, place| {
         let inner = place.trim_start_matches('^');
         let level = levels.len().checked_sub(1 + place.len() - inner.len())?;
-        text(levels.get(level)?.pointer(inner)?)
+        text_at(levels.get(level)?, inner)
     });
     draft.unwrap = vec![events.place.clone()];
     let form = format!("JSON values with a list of events at {}", events.place);
@@ -189,6 +192,19 @@ fn of_lists(file: &str, events: &lists::Events<'_>, nearest: Option<Nearest>) ->
 fn alias(events: &lists::Events<'_>, level: usize) -> String {
     let name = level.checked_sub(1).and_then(|index| events.names.get(index));
     name.map_or(String::new(), |name| format!("/{}", name.strip_suffix('s').unwrap_or(name)))
+}
+
+/// Returns the text at a pointer, which can point into the JSON of a text.
+fn text_at(value: &Value, place: &str) -> Option<String> {
+    if let Some(found) = value.pointer(place) {
+        return text(found);
+    }
+    // The longest part of the pointer that leads to a text.
+    let (inner, rest) = place.char_indices().rev().filter(|(_, sign)| *sign == '/').find_map(|(at, _)| {
+        let (outer, rest) = place.split_at(at);
+        Some((value.pointer(outer)?.as_str()?, rest))
+    })?;
+    text_at(&serde_json::from_str(inner).ok()?, rest)
 }
 
 /// Returns the text of a value.
@@ -217,13 +233,13 @@ fn of_rows(file: &str, reader: Reader, rows: rows::Rows) -> Shape {
             .find(|(_, rest)| rest.is_empty() || rest.starts_with('/'))?;
         match rest {
             "" => Some(field.clone()),
-            rest => text(serde_json::from_str::<Value>(field).ok()?.pointer(rest)?),
+            rest => text_at(&serde_json::from_str::<Value>(field).ok()?, rest),
         }
     });
-    draft.needs_header = rows.needs_header;
+    draft.conversion = rows.conversion;
     draft.header = rows.header.map(|(column, text)| format!("{} = {text}", place(&column)));
     draft.pattern = rows.pattern;
-    if reader == Reader::Tsv || draft.needs_header {
+    if reader == Reader::Tsv {
         draft.columns = rows.columns;
     }
     finish(draft, rows.form, records, nearest)
@@ -327,6 +343,7 @@ mod tests {
             "INFO {\"a\": \"{b}\"}",
             "1,2,3,4\n5,6,7,8",
             "\"a\";\"b\"\n1;2",
+            "a;b\n\"1;2\";3",
             "a=\"b c\" {d} {e \"POST /x\" [",
             "\u{1b}[31m é\u{0}",
         ] {

@@ -15,14 +15,23 @@ pub struct Rows {
     pub form: String,
     /// A column and its name in the first line, if a reader takes that line for a row.
     pub header: Option<(String, String)>,
-    /// Whether the reader needs a line that names the columns, and there is none.
-    pub needs_header: bool,
+    /// The conversion that the rows need before a reader can read them.
+    pub conversion: Option<Conversion>,
+}
+
+/// A conversion of rows to CSV that a reader can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conversion {
+    /// A first row with these names of columns is added.
+    Header(Vec<String>),
+    /// This separator is replaced by commas.
+    Commas(char),
 }
 
 impl Rows {
     /// Creates rows whose reader finds the names of the columns.
     pub fn new(columns: Vec<String>, rows: Vec<Vec<String>>, form: &str) -> Rows {
-        Rows { columns, rows, pattern: None, form: form.to_owned(), header: None, needs_header: false }
+        Rows { columns, rows, pattern: None, form: form.to_owned(), header: None, conversion: None }
     }
 }
 
@@ -54,16 +63,37 @@ pub fn csv(lines: &[String]) -> Option<Rows> {
     // The last row may be incomplete.
     rows.truncate(rows.len().saturating_sub(1).max(2));
     let is_csv = first.len() >= 4 && rows.len() > 1 && rows.iter().all(|row| row.len() == first.len());
-    let columns = (1..=first.len()).map(|number| format!("column{number}")).collect();
+    let columns: Vec<String> = (1..=first.len()).map(|number| format!("column{number}")).collect();
     let form = "rows of CSV without the names of columns";
-    is_csv.then(|| Rows { needs_header: true, ..Rows::new(columns, rows, form) })
+    let conversion = Some(Conversion::Header(columns.clone()));
+    is_csv.then(|| Rows { conversion, ..Rows::new(columns, rows, form) })
 }
 
-/// Returns the rows of lines whose fields are separated by semicolons or vertical bars. A map reads
-/// such rows with a pattern.
+/// Returns the rows of lines whose fields are separated by semicolons or vertical bars. A pattern
+/// reads them if no field contains the separator or a line feed. Otherwise they must be converted.
 pub fn separated(lines: &[String]) -> Option<Rows> {
     let separator =
         [';', '|'].into_iter().find(|sign| lines.first().is_some_and(|line| line.contains(*sign)))?;
+    lines_of_fields(lines, separator).or_else(|| quoted_fields(lines, separator))
+}
+
+/// Returns the rows of CSV with another separator than the comma.
+fn quoted_fields(lines: &[String], separator: char) -> Option<Rows> {
+    let text = lines.join("\n");
+    let mut reader = csv::ReaderBuilder::new();
+    reader.delimiter(u8::try_from(separator).ok()?).has_headers(false).flexible(true);
+    let rows = reader.from_reader(text.as_bytes()).into_records().filter_map(Result::ok);
+    let mut rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(str::to_owned).collect()).collect();
+    if !rows.first().is_some_and(|first| are_names(first) && most_fit(first, &rows)) {
+        return None;
+    }
+    let columns = rows.remove(0);
+    let form = format!("rows of CSV, separated by {}", name_of(separator));
+    Some(Rows { conversion: Some(Conversion::Commas(separator)), ..Rows::new(columns, rows, &form) })
+}
+
+/// Returns rows of one line each.
+fn lines_of_fields(lines: &[String], separator: char) -> Option<Rows> {
     let is_quoted = lines.iter().any(|line| line.contains('"'));
     let field = |field: &str| if is_quoted { field.trim_matches('"') } else { field }.to_owned();
     let mut rows: Vec<Vec<String>> =
@@ -78,8 +108,13 @@ pub fn separated(lines: &[String]) -> Option<Rows> {
     };
     let groups: Vec<String> = columns.iter().map(group).collect();
     let pattern = Some(format!(r"^{}\s*$", groups.join(&format!("[{separator}]"))));
-    let name = if separator == ';' { "semicolons" } else { "vertical bars" };
-    Some(Rows { pattern, header, ..Rows::new(columns, rows, &format!("rows, separated by {name}")) })
+    let form = format!("rows, separated by {}", name_of(separator));
+    Some(Rows { pattern, header, ..Rows::new(columns, rows, &form) })
+}
+
+/// Returns the name of a separator, in the plural.
+fn name_of(separator: char) -> &'static str {
+    if separator == ';' { "semicolons" } else { "vertical bars" }
 }
 
 /// Returns names that the groups of a pattern can have: letters, digits and underscores, beginning
@@ -123,9 +158,10 @@ pub fn tsv(lines: &[String]) -> Option<Rows> {
 }
 
 /// Returns whether fields can be the names of columns: several different strings that begin with a
-/// letter.
+/// letter, `_`, `@` or `$`.
 fn are_names(fields: &[String]) -> bool {
-    let is_name = |name: &String| name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    let is_name =
+        |name: &String| name.starts_with(|sign: char| sign.is_alphabetic() || "_@$".contains(sign));
     let mut sorted: Vec<&String> = fields.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
@@ -153,7 +189,8 @@ mod tests {
         assert_eq!(csv(&lines("a,b\n\"x\ny\",4")).unwrap().rows, [["x\ny", "4"]]);
         // Without a header, several rows of the same width are needed.
         let rows = csv(&lines("1,\"a\nb\",,x\n2,c,,y\n3,d,,z")).unwrap();
-        assert!(rows.needs_header && rows.columns.last().unwrap() == "column4");
+        let columns = ["column1", "column2", "column3", "column4"].map(str::to_owned).to_vec();
+        assert_eq!((&rows.columns, rows.conversion), (&columns, Some(Conversion::Header(columns.clone()))));
         assert_eq!(rows.rows[0][1], "a\nb");
         assert!(csv(&lines("1,2,3,4\n1,2,3\n1")).is_none() && csv(&lines("1,2,3,4")).is_none());
     }
@@ -173,6 +210,20 @@ mod tests {
         assert!(separated(&lines("a;b\nc")).is_none() && separated(&lines("a b")).is_none());
         let rows = separated(&lines("Größe;_2;Page (old);Page [old]\n1;2;3;4")).unwrap();
         assert_eq!(rows.columns, ["Größe", "column2", "Page__old_", "Page__old__"]);
+    }
+
+    #[test]
+    fn separators_in_quotes_need_a_conversion() {
+        let rows = separated(&lines("Zeit;Text\n\"9:00\";\"Hallo; \"\"du\"\"\nda\"\n10:00;x")).unwrap();
+        assert_eq!(rows.columns, ["Zeit", "Text"]);
+        assert_eq!(rows.rows, [["9:00", "Hallo; \"du\"\nda"], ["10:00", "x"]]);
+        assert_eq!((rows.pattern, rows.conversion), (None, Some(Conversion::Commas(';'))));
+    }
+
+    #[test]
+    fn names_of_columns_can_begin_with_a_sign() {
+        assert_eq!(csv(&lines("@timestamp,@message\n1,2")).unwrap().columns, ["@timestamp", "@message"]);
+        assert!(csv(&lines("1st,2nd\n1,2")).is_none());
     }
 
     #[test]

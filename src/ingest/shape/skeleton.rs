@@ -1,5 +1,6 @@
 //! Writes a draft of a map.
 
+use super::rows::Conversion;
 use super::{Draft, guess, names};
 use crate::ingest::fields::Field;
 use crate::ingest::map::Reader;
@@ -23,21 +24,33 @@ const NAMES: &str = "
 pub fn write(draft: &Draft<'_>) -> String {
     let file = draft.file.replace(char::is_control, "?");
     let about = quoted(&format!("Events of {file}"));
-    let (pipe, input) = match draft.needs_header {
-        true => (format!("(echo {}; cat {file}) | ", draft.columns.join(",")), "-"),
-        false => (String::new(), file.as_str()),
-    };
-    let header = if draft.needs_header { "# The first row must name the columns.\n" } else { "" };
+    let (mut pipe, mut input, mut conversion) = (String::new(), file.as_str(), String::new());
+    match &draft.conversion {
+        None => {}
+        Some(Conversion::Header(columns)) => {
+            pipe = format!("(echo {}; cat {file}) | ", columns.join(","));
+            input = "-";
+            conversion.push_str("# The first row must name the columns.\n");
+        }
+        Some(Conversion::Commas(separator)) => {
+            conversion = format!(
+                "# The fields must be separated by commas. This command converts the file:\n\
+                 #   python3 -c \"import csv, sys; csv.writer(sys.stdout)\
+                 .writerows(csv.reader(sys.stdin, delimiter='{separator}'))\" < {file} > converted.csv\n"
+            );
+            input = "converted.csv";
+        }
+    }
     let mut text = format!(
         "# A draft of a map. Correct the pointers, check the result, and ingest:\n\
          #   {pipe}wa preview {input} --map my.toml\n\
          #   {pipe}wa ingest {input} --map my.toml --chatbot ID\n\
-         {header}about = {about}\n"
+         {conversion}about = {about}\n"
     );
     if draft.reader != Reader::Json {
         text.push_str(&format!("reader = \"{}\"\n", draft.reader.name()));
     }
-    if !draft.columns.is_empty() && !draft.needs_header {
+    if !draft.columns.is_empty() {
         text.push_str(&format!("columns = {}\n", quoted(&draft.columns.join(" "))));
     }
     if let Some(pattern) = &draft.pattern {
@@ -56,6 +69,13 @@ pub fn write(draft: &Draft<'_>) -> String {
     }
     if let Some(format) = &draft.guesses.time_format {
         text.push_str(&format!("time_format = {}\n", quoted(format)));
+    }
+    if let Some(other) = &draft.guesses.other_time_format {
+        text.push_str(&format!(
+            "# The samples do not show whether the day or the month comes first. The other order:\n\
+             # time_format = {}\n",
+            quoted(other)
+        ));
     }
     text.push_str("# timezone = \"Europe/Berlin\"   # of times without an offset\n\n[event]\n");
     let guesses = &draft.guesses.fields;

@@ -8,7 +8,7 @@ use crate::time::{Micros, Zone};
 /// The end of plausible times: 2100-01-01T00:00:00Z. Larger numbers are ids rather than times.
 const LATEST: Micros = 4_102_444_800_000_000;
 
-/// The forms of dates. If a date fits two of them, the first is suggested.
+/// The forms of dates. If dates fit two of them, the first is suggested, and the other one named.
 const DATES: [&str; 9] = [
     "%d.%m.%Y",
     "%d/%m/%Y",
@@ -38,11 +38,14 @@ pub struct TimeColumn {
     pub place: String,
     /// The value of `time_format`, if the time needs one.
     pub format: Option<String>,
+    /// Another value of `time_format` that reads all samples, as other times: the day and the month
+    /// are exchanged.
+    pub other_format: Option<String>,
 }
 
 /// Returns whether all samples of a key are times that need no `time_format`.
 pub fn is_time(key: &Key) -> bool {
-    fits(&key.samples, &is_plausible)
+    fits(key, &is_plausible)
 }
 
 /// Returns the time that needs a `time_format`, or is in two columns; `None` if there is none.
@@ -57,46 +60,75 @@ fn whole(key: &Key) -> Option<TimeColumn> {
         times.collect::<Vec<_>>()
     });
     let mut formats = with_time.chain(OTHERS.map(str::to_owned));
-    let format = formats.find(|format| fits(&key.samples, &|text| by_pattern(text, format)))?;
-    Some(TimeColumn { place: key.place.clone(), format: Some(format) })
+    let format = formats.find(|format| fits(key, &|text| by_pattern(text, format)))?;
+    let exchanged = exchanged(&format).filter(|format| fits(key, &|text| by_pattern(text, format)));
+    Some(TimeColumn::new(key.place.clone(), Some(format), exchanged))
+}
+
+/// Returns a format with the day and the month exchanged.
+fn exchanged(format: &str) -> Option<String> {
+    [("%d/%m/", "%m/%d/"), ("%d-%m-", "%m-%d-")]
+        .into_iter()
+        .find(|(day_first, _)| format.starts_with(day_first))
+        .map(|(day_first, month_first)| format.replacen(day_first, month_first, 1))
+}
+
+impl TimeColumn {
+    /// Creates a column. `exchanged` is a format with the month first, if it reads all samples too.
+    /// Times with AM and PM are usually written with the month first.
+    fn new(place: String, format: Option<String>, exchanged: Option<String>) -> TimeColumn {
+        match (format, exchanged) {
+            (Some(day_first), Some(month_first)) if day_first.contains("%p") => {
+                TimeColumn { place, format: Some(month_first), other_format: Some(day_first) }
+            }
+            (format, other_format) => TimeColumn { place, format, other_format },
+        }
+    }
 }
 
 /// Returns the time that joins the first key of dates with the nearest key of times.
 fn joined(keys: &[Key]) -> Option<TimeColumn> {
     let date_form = |key: &Key| {
         let is_date = |text: &str| is_plausible(&format!("{text} 00:00:00"));
-        if fits(&key.samples, &is_date) {
+        if fits(key, &is_date) {
             return Some(None);
         }
-        let fit = |form: &&&str| {
-            fits(&key.samples, &|text| by_pattern(&format!("{text} 00:00"), &format!("{form} %H:%M")))
-        };
-        DATES.iter().find(fit).map(|form| Some(*form))
+        DATES.iter().find(|form| dates_fit(key, form)).map(|form| Some(*form))
     };
     let (at, form) = keys.iter().enumerate().find_map(|(at, key)| Some((at, date_form(key)?)))?;
     let mut times: Vec<(usize, String, &str)> = Vec::new();
     for (other, key) in keys.iter().enumerate() {
         let fit = |time: &&&str| {
-            fits(&key.samples, &|text| by_pattern(&format!("01.02.2026 {text}"), &format!("%d.%m.%Y {time}")))
+            fits(key, &|text| by_pattern(&format!("01.02.2026 {text}"), &format!("%d.%m.%Y {time}")))
         };
         if let Some(time) = TIMES.iter().find(fit).filter(|_| other != at) {
             times.push((other.abs_diff(at), key.place.clone(), *time));
         }
     }
     let (_, time_place, time) = times.into_iter().min()?;
-    let place = format!("{{{}}} {{{time_place}}}", keys.get(at)?.place);
+    let date_key = keys.get(at)?;
+    let place = format!("{{{}}} {{{time_place}}}", date_key.place);
     let (date, time_sample) =
-        (keys.get(at)?.samples.first()?, &keys.iter().find(|k| k.place == time_place)?.samples);
+        (date_key.samples.first()?, &keys.iter().find(|k| k.place == time_place)?.samples);
     let is_read = is_plausible(&format!("{date} {}", time_sample.first()?));
     let format = match form {
         None if is_read => None,
         form => Some(format!("{} {time}", form.unwrap_or("%Y-%m-%d"))),
     };
-    Some(TimeColumn { place, format })
+    let exchanged = format.as_deref().and_then(exchanged).filter(|format| {
+        let date = format.strip_suffix(time).unwrap_or(format);
+        dates_fit(date_key, date.trim_end())
+    });
+    Some(TimeColumn::new(place, format, exchanged))
 }
 
-fn fits(samples: &[String], is: &dyn Fn(&str) -> bool) -> bool {
-    !samples.is_empty() && samples.iter().all(|sample| is(sample))
+/// Returns whether all values of a key are dates of a form.
+fn dates_fit(key: &Key, form: &str) -> bool {
+    fits(key, &|text| by_pattern(&format!("{text} 00:00"), &format!("{form} %H:%M")))
+}
+
+fn fits(key: &Key, is: &dyn Fn(&str) -> bool) -> bool {
+    !key.distinct.is_empty() && key.distinct.iter().all(|value| is(value))
 }
 
 fn is_plausible(text: &str) -> bool {
@@ -116,7 +148,8 @@ mod tests {
     fn keys(columns: &[(&str, &[&str])]) -> Vec<Key> {
         let key = |(place, samples): &(&str, &[&str])| Key {
             place: (*place).to_owned(),
-            samples: samples.iter().map(|sample| (*sample).to_owned()).collect(),
+            samples: samples.iter().take(1).map(|sample| (*sample).to_owned()).collect(),
+            distinct: samples.iter().map(|sample| (*sample).to_owned()).collect(),
             ..Key::default()
         };
         columns.iter().map(key).collect()
@@ -135,13 +168,34 @@ mod tests {
             ("20261109100000", "%Y%m%d%H%M%S"),
         ] {
             let found = in_other_form(&keys(&[("/n", &["1", "x"]), ("/at", &[sample])]));
-            let expected = TimeColumn { place: "/at".into(), format: Some(format.into()) };
+            let expected = TimeColumn::new("/at".into(), Some(format.into()), None);
             assert_eq!(found, Some(expected), "{sample}");
         }
         // The second date has no other reading.
         let found = in_other_form(&keys(&[("/at", &["11/09/2026 10:00", "11/29/2026 10:00"])]));
-        assert_eq!(found.unwrap().format.as_deref(), Some("%m/%d/%Y %H:%M"));
+        let found = found.unwrap();
+        assert_eq!((found.format.as_deref(), found.other_format), (Some("%m/%d/%Y %H:%M"), None));
         assert_eq!(in_other_form(&keys(&[("/a", &["soon"]), ("/b", &["1.2.3"]), ("/c", &[])])), None);
+    }
+
+    #[test]
+    fn dates_with_two_readings_have_two_formats() {
+        for (columns, format, other) in [
+            (vec![("/at", "11/09/2026 10:00")], "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"),
+            (vec![("/at", "11-09-2026 10:00")], "%d-%m-%Y %H:%M", "%m-%d-%Y %H:%M"),
+            (vec![("/at", "11/9/2026 1:00 PM")], "%m/%d/%Y %I:%M %p", "%d/%m/%Y %I:%M %p"),
+            (vec![("/d", "11/9/2026"), ("/t", "10:00")], "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"),
+        ] {
+            let columns: Vec<(&str, Vec<&str>)> =
+                columns.into_iter().map(|(place, sample)| (place, vec![sample])).collect();
+            let columns: Vec<(&str, &[&str])> =
+                columns.iter().map(|(place, samples)| (*place, samples.as_slice())).collect();
+            let found = in_other_form(&keys(&columns)).unwrap();
+            assert_eq!((found.format.as_deref(), found.other_format.as_deref()), (Some(format), Some(other)));
+        }
+        // A German date has the day first.
+        let found = in_other_form(&keys(&[("/at", &["11.09.2026 10:00"])])).unwrap();
+        assert_eq!(found.other_format, None);
     }
 
     #[test]
@@ -150,7 +204,7 @@ mod tests {
             in_other_form(&keys(&[("/T", &[time]), ("/x", &["a"]), ("/D", &[date])]))
         };
         let column = |format: Option<&str>| {
-            Some(TimeColumn { place: "{/D} {/T}".into(), format: format.map(str::to_owned) })
+            Some(TimeColumn::new("{/D} {/T}".into(), format.map(str::to_owned), None))
         };
         assert_eq!(both("2026-11-09", "10:00:00"), column(None));
         assert_eq!(both("2026-11-09", "10:00"), column(Some("%Y-%m-%d %H:%M")));
