@@ -125,6 +125,78 @@ fn unfinished_last_lines_are_counted() {
     sandbox.wa("--store other ingest logs").exits(0).warns("2 unfinished last lines are left");
 }
 
+#[test]
+fn last_row_without_a_line_feed_is_read_when_it_is_complete() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "csv.toml",
+        "reader = \"csv\"\n[event]\nevent_id = \"/id\"\ntimestamp = \"/at\"\nevent_name = \"/what\"\n\
+         anonymous_id = \"/who\"\n",
+    );
+    sandbox.write(
+        "tsv.toml",
+        "reader = \"tsv\"\ncolumns = \"at what who\"\n[event]\ntimestamp = \"/at\"\n\
+         event_name = \"/what\"\nanonymous_id = \"/who\"\n",
+    );
+    let request = |second: u32, path: &str| {
+        format!(
+            "192.0.2.1 - - [09/Nov/2026:12:00:0{second} +0000] \"GET {path} HTTP/1.1\" 200 5 \"-\" \"Mozilla/5.0\""
+        )
+    };
+    let logs = [
+        (
+            "log.csv",
+            "--map csv.toml",
+            "id,at,what,who\n1,2026-11-09T12:00:00Z,a,visitor-1\n".to_owned(),
+            ("2,2026-11-09T12:00:01Z,b,visitor-1".to_owned(), "2\n".to_owned()),
+        ),
+        (
+            "quoted.csv",
+            "--map csv.toml",
+            "id,at,what,who\n1,2026-11-09T12:00:00Z,a,\"x\ny\"\n".to_owned(),
+            ("2,2026-11-09T12:00:01Z,b,\"visitor\n1\"".to_owned(), "\n".to_owned()),
+        ),
+        (
+            "log.tsv",
+            "--map tsv.toml",
+            "2026-11-09T12:00:00Z\ta\tvisitor-1\n".to_owned(),
+            ("2026-11-09T12:00:01Z\tb\tvisitor-1".to_owned(), "2\n".to_owned()),
+        ),
+        (
+            "access.log",
+            "",
+            request(0, "/a") + "\n",
+            (request(1, "/b") + " 0.", format!("123\n{}\n", request(2, "/c"))),
+        ),
+    ];
+    for (name, map, whole, (beginning, end)) in logs {
+        let command = |store: &str| format!("--store {store} ingest {name} {map} --chatbot c --format json");
+        let total = |store: &str| sandbox.wa(&command(store)).json()["total"].clone();
+        let exported = |store: &str| {
+            let text = sandbox.wa(&format!("--store {store} export")).output();
+            // Each store has its own key, from which it derives this id.
+            let without_key = |line: &str| match line.split_once("ipua-") {
+                Some((before, after)) => format!("{before}{}", &after[32..]),
+                None => line.to_owned(),
+            };
+            text.lines().map(without_key).collect::<std::collections::BTreeSet<_>>()
+        };
+        let (grown, at_once) = (format!("grown-{name}"), format!("at-once-{name}"));
+        sandbox.write(name, format!("{whole}{beginning}"));
+        let first = total(&grown);
+        assert_eq!((&first["stored"], &first["unfinished"]), (&json!(1), &json!(1)), "{name}");
+        sandbox.wa(&command(&format!("other-{name}")).replace(" --format json", "")).warns("add a line feed");
+        // A preview shows the row.
+        let preview = sandbox.wa(&format!("preview {name} {map} --chatbot c --format json")).json();
+        assert_eq!(preview["files"][0]["counts"]["events"], 2, "{name}");
+        sandbox.write(name, format!("{whole}{beginning}{end}"));
+        let second = total(&grown);
+        assert_eq!((&second["unfinished"], &second["rejected"]), (&json!(0), &json!({})), "{name}");
+        total(&at_once);
+        assert_eq!(exported(&grown), exported(&at_once), "{name}");
+    }
+}
+
 /// Returns a log of more than 128 KiB, so that its middle is neither in its head nor in its tail.
 fn long_log() -> String {
     let padding = "x".repeat(200);

@@ -203,8 +203,13 @@ pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
     }
     match report.summary.total.unfinished {
         0 => {}
-        1 => printer.note("1 unfinished last line is left for the next ingest"),
-        n => printer.note(&format!("{} unfinished last lines are left for the next ingest", group_digits(n))),
+        1 => printer.note(
+            "1 unfinished last line is left for the next ingest; if its file is complete, add a line feed",
+        ),
+        n => printer.note(&format!(
+            "{} unfinished last lines are left for the next ingest; add a line feed to files that are complete",
+            group_digits(n)
+        )),
     }
     unread_files(&report.unread, printer);
     pruned_days(report, printer);

@@ -238,6 +238,11 @@ impl BlockReader {
         self.plain_file
     }
 
+    /// Treats the input as complete, so that its last line counts even without a line feed.
+    pub fn assume_complete(&mut self) {
+        self.plain_file = false;
+    }
+
     /// Returns the size of the file in bytes, before decompression; `None` if the input is not a
     /// regular file.
     pub fn size(&self) -> Option<u64> {

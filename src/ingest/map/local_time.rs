@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::format::{Item, StrftimeItems};
+use chrono::format::{Fixed, Item, Parsed, StrftimeItems, parse, parse_and_remainder};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 pub use crate::decimal::integer::is_number;
@@ -60,13 +60,16 @@ impl TimeRules {
     }
 
     /// Parses a time by a pattern of `strftime`: `%d.%m.%Y %H:%M`. A date without a time stands for
-    /// its first instant.
+    /// its first instant. For `%Z`, the text has the name or the abbreviation of a zone.
     pub fn by_pattern(self, text: &str, pattern: &str) -> Option<Micros> {
         if text.len() > LONGEST_TEXT {
             return None;
         }
         if let Ok(time) = DateTime::parse_from_str(text, pattern) {
             return Some(time.timestamp_micros());
+        }
+        if has_zone_name(pattern) {
+            return by_zone_name(text, pattern);
         }
         let midnight = || NaiveDate::parse_from_str(text, pattern).ok()?.and_hms_opt(0, 0, 0);
         let local = NaiveDateTime::parse_from_str(text, pattern).ok().or_else(midnight)?;
@@ -91,13 +94,36 @@ impl TimeRules {
 
     /// Returns whether a string that [`TimeRules::by_pattern`] parses has no offset.
     pub fn is_local_by_pattern(text: &str, pattern: &str) -> bool {
-        DateTime::parse_from_str(text, pattern).is_err()
+        DateTime::parse_from_str(text, pattern).is_err() && !has_zone_name(pattern)
     }
 
     /// Returns whether the native [`timestamp`] parser reads a string as the same time.
     pub fn agrees_with_native(self, text: &str) -> bool {
         self.zone == Zone::UTC || (!is_number(text) && has_offset(text))
     }
+}
+
+fn is_zone_name(item: &Item<'_>) -> bool {
+    matches!(item, Item::Fixed(Fixed::TimezoneName))
+}
+
+/// Returns whether a pattern has `%Z`.
+fn has_zone_name(pattern: &str) -> bool {
+    pattern.contains("%Z") && StrftimeItems::new(pattern).any(|item| is_zone_name(&item))
+}
+
+/// Parses a time by a pattern with `%Z`, which chrono skips.
+fn by_zone_name(text: &str, pattern: &str) -> Option<Micros> {
+    let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
+    let at = items.iter().position(is_zone_name)?;
+    let mut parsed = Parsed::new();
+    let rest = parse_and_remainder(&mut parsed, text, items.get(..at)?.iter()).ok()?;
+    let is_part = |sign: char| sign.is_ascii_alphanumeric() || "/_+-".contains(sign);
+    let (zone, rest) = rest.split_at(rest.find(|sign| !is_part(sign)).unwrap_or(rest.len()));
+    parse(&mut parsed, rest, items.get(at + 1..)?.iter()).ok()?;
+    let midnight = || parsed.to_naive_date().ok()?.and_hms_opt(0, 0, 0);
+    let local = parsed.to_naive_datetime_with_offset(0).ok().or_else(midnight)?;
+    Some(Zone::parse_abbreviation(zone)?.from_local(local.and_utc().timestamp_micros()))
 }
 
 /// Replaces the decimal comma that Python and Java write after the seconds with a point.
@@ -312,6 +338,28 @@ mod tests {
             assert_eq!(berlin.by_pattern(text, pattern), Some(MORNING), "{text}");
         }
         let midnight = timestamp::from_text(b"2026-11-08T23:00:00Z");
+        // The zone of the map does not apply to times that name their own.
+        for zone in ["Europe/Berlin", "Asia/Tokyo"] {
+            for (text, pattern) in [
+                ("09.11.26 10:00 CET", "%d.%m.%y %H:%M %Z"),
+                ("09.11.26 04:00 EST", "%d.%m.%y %H:%M %Z"),
+                ("Mon Nov  9 01:00:00 PST 2026", "%a %b %e %H:%M:%S %Z %Y"),
+                ("Mon, 09 Nov 2026 09:00:00 GMT", "%a, %d %b %Y %H:%M:%S %Z"),
+                ("09.11.2026 04:00 (America/New_York)", "%d.%m.%Y %H:%M (%Z)"),
+                ("09.11.2026 10:00 +0100 XYZ", "%d.%m.%Y %H:%M %z %Z"),
+            ] {
+                assert_eq!(rules(zone, false).by_pattern(text, pattern), Some(MORNING), "{text}");
+                assert!(!TimeRules::is_local_by_pattern(text, pattern), "{text}");
+            }
+            assert_eq!(rules(zone, false).by_pattern("09.11.2026 CET", "%d.%m.%Y %Z"), midnight);
+            // The second 02:30 of the night in which summer time ends.
+            let winter = rules(zone, false).by_pattern("25.10.26 02:30 CET", "%d.%m.%y %H:%M %Z");
+            assert_eq!(winter, timestamp::from_text(b"2026-10-25T01:30:00Z"));
+        }
+        for zone in ["XYZ", "IST", "", "CET CET"] {
+            assert_eq!(berlin.by_pattern(&format!("09.11.26 10:00 {zone}"), "%d.%m.%y %H:%M %Z"), None);
+        }
+        assert!(berlin.by_pattern("09.11.26 %Z", "%d.%m.%y %%Z").is_some());
         assert_eq!(berlin.by_pattern("09.11.2026", "%d.%m.%Y"), midnight);
         assert_eq!(berlin.by_pattern("9 Nov", "%d.%m.%Y"), None);
         assert!(!is_pattern("%Q") && !is_pattern("dd.mm.yyyy"));

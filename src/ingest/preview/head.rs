@@ -60,6 +60,10 @@ pub fn read(
             return Err(not_a_log.error(blocks.name()));
         }
     }
+    if format.reader != Some(Reader::Json) {
+        // A preview shows the last row too, which an ingest leaves unfinished without a line feed.
+        blocks.assume_complete();
+    }
     // These lines describe the file if no record can be read.
     let beginning = beginning(&mut blocks, options.lines);
     let is_wrapping = format.map.as_ref().is_some_and(|map| map.is_wrapping());

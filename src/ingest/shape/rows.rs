@@ -160,8 +160,7 @@ pub fn tsv(lines: &[String]) -> Option<Rows> {
 /// Returns whether fields can be the names of columns: several different strings that begin with a
 /// letter, `_`, `@` or `$`.
 fn are_names(fields: &[String]) -> bool {
-    let is_name =
-        |name: &String| name.starts_with(|sign: char| sign.is_alphabetic() || "_@$".contains(sign));
+    let is_name = |name: &String| name.starts_with(|sign: char| sign.is_alphabetic() || "_@$".contains(sign));
     let mut sorted: Vec<&String> = fields.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();

@@ -25,11 +25,27 @@ const DATES: [&str; 9] = [
 const SEPARATORS: [&str; 4] = [" ", ":", ", ", "T"];
 
 /// The forms of times of day.
-const TIMES: [&str; 6] =
-    ["%H:%M:%S%.f %z", "%H:%M:%S%.f%z", "%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p"];
+const TIMES: [&str; 10] = [
+    "%H:%M:%S%.f %z",
+    "%H:%M:%S%.f%z",
+    "%H:%M:%S%.f",
+    "%H:%M",
+    "%I:%M:%S %p",
+    "%I:%M %p",
+    "%H:%M:%S%.f %Z",
+    "%H:%M %Z",
+    "%I:%M:%S %p %Z",
+    "%I:%M %p %Z",
+];
 
 /// Other forms.
-const OTHERS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S %z", "%a %b %e %H:%M:%S %Y", "%Y%m%d%H%M%S"];
+const OTHERS: [&str; 5] = [
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%a, %d %b %Y %H:%M:%S %Z",
+    "%a %b %e %H:%M:%S %Y",
+    "%a %b %e %H:%M:%S %Z %Y",
+    "%Y%m%d%H%M%S",
+];
 
 /// A time in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +182,11 @@ mod tests {
             ("Mon, 09 Nov 2026 10:00:00 +0100", "%a, %d %b %Y %H:%M:%S %z"),
             ("Mon Nov  9 10:00:00 2026", "%a %b %e %H:%M:%S %Y"),
             ("20261109100000", "%Y%m%d%H%M%S"),
+            ("Mon, 09 Nov 2026 12:00:00 GMT", "%a, %d %b %Y %H:%M:%S %Z"),
+            ("Mon Nov  9 12:00:00 CET 2026", "%a %b %e %H:%M:%S %Z %Y"),
+            ("11/29/2026 12:00:00 EST", "%m/%d/%Y %H:%M:%S%.f %Z"),
+            ("09.11.2026 12:00:00 UTC", "%d.%m.%Y %H:%M:%S%.f %Z"),
+            ("11/29/2026 10:00 PM PST", "%m/%d/%Y %I:%M %p %Z"),
         ] {
             let found = in_other_form(&keys(&[("/n", &["1", "x"]), ("/at", &[sample])]));
             let expected = TimeColumn::new("/at".into(), Some(format.into()), None);
@@ -203,9 +224,8 @@ mod tests {
         let both = |date: &str, time: &str| {
             in_other_form(&keys(&[("/T", &[time]), ("/x", &["a"]), ("/D", &[date])]))
         };
-        let column = |format: Option<&str>| {
-            Some(TimeColumn::new("{/D} {/T}".into(), format.map(str::to_owned), None))
-        };
+        let column =
+            |format: Option<&str>| Some(TimeColumn::new("{/D} {/T}".into(), format.map(str::to_owned), None));
         assert_eq!(both("2026-11-09", "10:00:00"), column(None));
         assert_eq!(both("2026-11-09", "10:00"), column(Some("%Y-%m-%d %H:%M")));
         assert_eq!(both("09.11.2026", "10:00:00"), column(Some("%d.%m.%Y %H:%M:%S%.f")));

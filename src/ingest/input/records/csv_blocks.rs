@@ -1,14 +1,15 @@
 //! Reads CSV in blocks of whole rows, which can span lines.
 //!
 //! A row over the record limit is one broken record, and so is a last row with an unclosed quote.
-//! The bytes of such a row are dropped while they are read, so memory stays bounded.
+//! The bytes of such a row are dropped while they are read, so memory stays bounded. A last row
+//! without a line end is left unfinished if the file may grow.
 
 use memchr::memchr_iter;
 
 use super::rows::{SkippedRow, whole_rows};
 use super::{BrokenReason, BrokenRecord, RECORD_LIMIT};
 use crate::error::{Error, Result};
-use crate::ingest::input::blocks::{BlockReader, RawBlock};
+use crate::ingest::input::blocks::{BlockReader, RawBlock, UnfinishedLine};
 use crate::ingest::input::source_registry::ReadPosition;
 
 /// A block of rows.
@@ -49,12 +50,17 @@ impl CsvBlocks {
         let offset = blocks.position().0 - self.rest.len() as u64;
         bytes.clear();
         bytes.append(&mut std::mem::take(&mut self.rest));
-        let mut end = 0;
-        let mut damage = None;
+        let (mut end, mut damage, mut unfinished) = (0, None, 0);
         while end == 0 && !(self.ended && bytes.is_empty()) {
             damage = self.read(blocks, &mut bytes).or(damage);
             end = whole_rows(&bytes, false);
-            if self.ended && !SkippedRow::is_open(bytes.get(end..).unwrap_or(&[])) {
+            let last = bytes.get(end..).unwrap_or(&[]);
+            if self.ended && !SkippedRow::is_open(last) {
+                let may_continue = blocks.is_plain_file() || damage.is_some();
+                let is_header = self.header && end == 0;
+                if may_continue && !is_header && !last.ends_with(b"\n") && last.len() <= self.limit {
+                    unfinished = last.len();
+                }
                 end = bytes.len();
             }
             if end == 0 && (self.ended || bytes.len() > self.limit) && !bytes.is_empty() {
@@ -73,6 +79,12 @@ impl CsvBlocks {
             raw.offset += header as u64;
             raw.first_line += memchr_iter(b'\n', bytes.get(..header).unwrap_or(&[])).count() as u64;
             bytes.drain(..header);
+        }
+        if unfinished > 0 {
+            bytes.truncate(bytes.len() - unfinished);
+            let line = raw.first_line + memchr_iter(b'\n', &bytes).count() as u64;
+            let (offset, length) = (raw.offset + bytes.len() as u64, unfinished as u64);
+            raw.unfinished_overlong = Some(UnfinishedLine { line, offset, length });
         }
         raw.bytes = bytes;
         Ok(Some(self.block(blocks, raw, Vec::new(), damage)))
@@ -131,7 +143,8 @@ impl CsvBlocks {
             blocks.fail_with(error);
             self.ended = false;
         }
-        let (consumed, lines) = (blocks.position().0 - self.rest.len() as u64, self.line - 1);
+        let unfinished = raw.unfinished_overlong.map_or(0, |row| row.length);
+        let (consumed, lines) = (blocks.position().0 - self.rest.len() as u64 - unfinished, self.line - 1);
         RowBlock { raw, broken, position: ReadPosition { consumed, content: None, lines, plain: false } }
     }
 }

@@ -51,10 +51,10 @@ impl BlockLines<'_, '_> {
             return;
         }
         let line = self.text.get(place.start..place.end).unwrap_or("");
+        if self.is_unfinished(place) {
+            return self.leave_unfinished(place.line, line.len());
+        }
         if groups.pattern.captures_read(&mut groups.found, line).is_none() {
-            if self.unfinished && place.end == self.text.len() {
-                return self.leave_unfinished(place.line, line.len());
-            }
             self.counts.read += 1;
             return self.reject(place.line, RejectReason::NoMatch, None, place.start, place.end, None);
         }
@@ -86,6 +86,9 @@ impl BlockLines<'_, '_> {
             if !lines.selects_row(place) {
                 return;
             }
+            if lines.is_unfinished(place) {
+                return lines.leave_unfinished(place.line, line.len());
+            }
             // The columns of IIS are separated by spaces.
             let spaces = reader == Reader::W3c && !line.contains('\t');
             let separator = if spaces { ' ' } else { '\t' };
@@ -114,10 +117,15 @@ impl BlockLines<'_, '_> {
         self.selection.is_none() || (self.selects_record(place.start, place.end) && self.is_selected())
     }
 
+    /// Returns whether a row or a line of text may be incomplete: it is the last one of a file that
+    /// may grow, and has no line feed. Unlike JSON, such a line does not show whether it is
+    /// complete.
+    #[inline]
+    fn is_unfinished(&self, place: RecordPlace) -> bool {
+        self.unfinished && place.end == self.text.len()
+    }
+
     fn wrong_width(&mut self, place: RecordPlace) {
-        if self.unfinished && place.end == self.text.len() {
-            return self.leave_unfinished(place.line, place.end - place.start);
-        }
         self.counts.read += 1;
         self.reject(place.line, RejectReason::WrongWidth, None, place.start, place.end, None);
     }
