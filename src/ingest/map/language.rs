@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::condition::{Alternatives, Condition};
 use super::expression::{Expression, FilteredPlace};
-use super::local_time::is_pattern;
+use super::local_time::prepare_pattern;
 use super::names::Names;
 use super::nulls::Nulls;
 use super::pointer::Pointer;
@@ -118,13 +118,11 @@ fn read_key(file: TomlFile<'_>, entry: Entry<'_>, map: &mut Map, draft: &mut Dra
         }
         "time_format" => {
             for (pattern, at) in file.texts(entry)? {
-                if !is_pattern(&pattern) {
-                    let message = format!("'{pattern}' is not a time pattern");
-                    return Err(file
-                        .error(at, &message)
-                        .hint("write it in the notation of strftime: \"%d.%m.%Y %H:%M:%S\""));
-                }
-                map.time_formats.push(pattern);
+                let prepared = prepare_pattern(&pattern).map_err(|fault| {
+                    file.error(at, &format!("'{pattern}' does not describe a time: {fault}"))
+                        .hint("write it in the notation of strftime: \"%d.%m.%Y %H:%M:%S\"")
+                });
+                map.time_formats.push(prepared?);
             }
         }
         "local_epoch" => map.local_epoch = file.boolean(entry)?,

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::format::{Fixed, Item, Parsed, StrftimeItems, parse, parse_and_remainder};
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse, parse_and_remainder};
 
 pub use crate::decimal::integer::is_number;
 use crate::ingest::timestamp::{self, has_offset};
@@ -12,9 +11,52 @@ use crate::time::{Micros, Zone};
 /// The longest string that a pattern reads, in bytes.
 const LONGEST_TEXT: usize = 64;
 
-/// Returns whether a string is a pattern of `strftime`.
-pub fn is_pattern(pattern: &str) -> bool {
-    pattern.contains('%') && StrftimeItems::new(pattern).all(|item| !matches!(item, Item::Error))
+/// Returns a pattern of `strftime` in the form that [`TimeRules::by_pattern`] reads.
+///
+/// `.%f`, which is a fraction of a second in Python, becomes chrono's `%.f`. A literal `Z` after the
+/// time of day means UTC.
+///
+/// # Errors
+/// Returns what is wrong with a pattern that is not valid, or whose fields do not determine a time.
+pub fn prepare_pattern(pattern: &str) -> Result<String, &'static str> {
+    let mut pattern = pattern.replace(".%f", "%.f");
+    if let Some(time) = pattern.strip_suffix('Z')
+        && ["%S", "%.f", "%.3f", "%.6f", "%.9f", "%M", "%T", "%R"].iter().any(|field| time.ends_with(field))
+    {
+        pattern = format!("{time}%#z");
+    }
+    let items: Vec<Item<'_>> = StrftimeItems::new(&pattern).collect();
+    if !pattern.contains('%') || items.contains(&Item::Error) {
+        return Err("it is not a pattern of strftime");
+    }
+    let number =
+        |kind: Numeric| items.iter().any(|item| matches!(item, Item::Numeric(own, _) if *own == kind));
+    let fixed =
+        |kinds: &[Fixed]| items.iter().any(|item| matches!(item, Item::Fixed(own) if kinds.contains(own)));
+    if number(Numeric::Timestamp) || fixed(&[Fixed::RFC2822, Fixed::RFC3339]) {
+        return Ok(pattern);
+    }
+    let is_noon_known = fixed(&[Fixed::LowerAmPm, Fixed::UpperAmPm]);
+    let (minute, second) = (number(Numeric::Minute), number(Numeric::Second));
+    let month = number(Numeric::Month) || fixed(&[Fixed::ShortMonthName, Fixed::LongMonthName]);
+    let day = number(Numeric::Day) && month || number(Numeric::Ordinal);
+    if number(Numeric::Nanosecond) {
+        return Err("`%f` is a number of nanoseconds: write `%.f` for a fraction of a second");
+    }
+    if number(Numeric::Hour12) && !is_noon_known {
+        return Err("`%I` needs `%p`");
+    }
+    if !number(Numeric::Hour) && !number(Numeric::Hour12) && (minute || second || is_noon_known) {
+        return Err("it has no hour");
+    }
+    if second && !minute {
+        return Err("it has no minute");
+    }
+    match number(Numeric::Year) || number(Numeric::YearMod100) {
+        true if day => Ok(pattern),
+        true => Err("it has no day and month"),
+        false => Err("it has no year"),
+    }
 }
 
 /// The rules by which the times of a map are read.
@@ -59,21 +101,14 @@ impl TimeRules {
         Some(if has_offset(&time) { parsed } else { zone.from_local(parsed) })
     }
 
-    /// Parses a time by a pattern of `strftime`: `%d.%m.%Y %H:%M`. A date without a time stands for
-    /// its first instant. For `%Z`, the text has the name or the abbreviation of a zone.
+    /// Parses a time by a prepared pattern of `strftime`: `%d.%m.%Y %H:%M`. A date without a time
+    /// stands for its first instant, and so does an hour without a minute. For `%Z`, the text has
+    /// the name or the abbreviation of a zone.
     pub fn by_pattern(self, text: &str, pattern: &str) -> Option<Micros> {
-        if text.len() > LONGEST_TEXT {
-            return None;
+        match PatternTime::read(text, pattern)? {
+            PatternTime::Instant(time) => Some(time),
+            PatternTime::Local(local) => Some(self.zone.from_local(local)),
         }
-        if let Ok(time) = DateTime::parse_from_str(text, pattern) {
-            return Some(time.timestamp_micros());
-        }
-        if has_zone_name(pattern) {
-            return by_zone_name(text, pattern);
-        }
-        let midnight = || NaiveDate::parse_from_str(text, pattern).ok()?.and_hms_opt(0, 0, 0);
-        let local = NaiveDateTime::parse_from_str(text, pattern).ok().or_else(midnight)?;
-        Some(self.zone.from_local(local.and_utc().timestamp_micros()))
     }
 
     /// Parses a JSON number as Unix time.
@@ -94,7 +129,7 @@ impl TimeRules {
 
     /// Returns whether a string that [`TimeRules::by_pattern`] parses has no offset.
     pub fn is_local_by_pattern(text: &str, pattern: &str) -> bool {
-        DateTime::parse_from_str(text, pattern).is_err() && !has_zone_name(pattern)
+        matches!(PatternTime::read(text, pattern), Some(PatternTime::Local(_)))
     }
 
     /// Returns whether the native [`timestamp`] parser reads a string as the same time.
@@ -103,27 +138,58 @@ impl TimeRules {
     }
 }
 
-fn is_zone_name(item: &Item<'_>) -> bool {
-    matches!(item, Item::Fixed(Fixed::TimezoneName))
+/// A time that was read by a pattern.
+enum PatternTime {
+    /// A time with an offset or a zone, or a number of seconds.
+    Instant(Micros),
+    /// A local time, in microseconds since the epoch as if it were UTC.
+    Local(Micros),
 }
 
-/// Returns whether a pattern has `%Z`.
-fn has_zone_name(pattern: &str) -> bool {
-    pattern.contains("%Z") && StrftimeItems::new(pattern).any(|item| is_zone_name(&item))
+impl PatternTime {
+    /// Parses a string by a pattern of `strftime`; `None` if the pattern does not match it.
+    fn read(text: &str, pattern: &str) -> Option<PatternTime> {
+        if text.len() > LONGEST_TEXT {
+            return None;
+        }
+        let mut parsed = Parsed::new();
+        let zone = match pattern.contains("%Z") {
+            true => parse_with_zone(&mut parsed, text, pattern)?,
+            false => {
+                parse(&mut parsed, text, StrftimeItems::new(pattern)).ok()?;
+                None
+            }
+        };
+        let has_hour = parsed.hour_div_12().is_some() && parsed.hour_mod_12().is_some();
+        if has_hour && parsed.minute().is_none() {
+            parsed.set_minute(0).ok()?;
+        }
+        if let Ok(time) = parsed.to_datetime() {
+            return Some(PatternTime::Instant(time.timestamp_micros()));
+        }
+        let midnight = || parsed.to_naive_date().ok().filter(|_| !has_hour)?.and_hms_opt(0, 0, 0);
+        let local = parsed.to_naive_datetime_with_offset(0).ok().or_else(midnight)?;
+        let local = local.and_utc().timestamp_micros();
+        match zone {
+            Some(zone) => Some(PatternTime::Instant(Zone::parse_abbreviation(zone)?.from_local(local))),
+            None => Some(PatternTime::Local(local)),
+        }
+    }
 }
 
-/// Parses a time by a pattern with `%Z`, which chrono skips.
-fn by_zone_name(text: &str, pattern: &str) -> Option<Micros> {
+/// Parses a string by a pattern, and returns the name of a zone at `%Z`, which chrono skips.
+fn parse_with_zone<'t>(parsed: &mut Parsed, text: &'t str, pattern: &str) -> Option<Option<&'t str>> {
     let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
-    let at = items.iter().position(is_zone_name)?;
-    let mut parsed = Parsed::new();
-    let rest = parse_and_remainder(&mut parsed, text, items.get(..at)?.iter()).ok()?;
+    let is_zone = |item: &Item<'_>| matches!(item, Item::Fixed(Fixed::TimezoneName));
+    let Some(at) = items.iter().position(is_zone) else {
+        parse(parsed, text, items.iter()).ok()?;
+        return Some(None);
+    };
+    let rest = parse_and_remainder(parsed, text, items.get(..at)?.iter()).ok()?;
     let is_part = |sign: char| sign.is_ascii_alphanumeric() || "/_+-".contains(sign);
     let (zone, rest) = rest.split_at(rest.find(|sign| !is_part(sign)).unwrap_or(rest.len()));
-    parse(&mut parsed, rest, items.get(at + 1..)?.iter()).ok()?;
-    let midnight = || parsed.to_naive_date().ok()?.and_hms_opt(0, 0, 0);
-    let local = parsed.to_naive_datetime_with_offset(0).ok().or_else(midnight)?;
-    Some(Zone::parse_abbreviation(zone)?.from_local(local.and_utc().timestamp_micros()))
+    parse(parsed, rest, items.get(at + 1..)?.iter()).ok()?;
+    Some(Some(zone))
 }
 
 /// Replaces the decimal comma that Python and Java write after the seconds with a point.
@@ -334,7 +400,7 @@ mod tests {
             ("11/09/2026 10:00:00 AM", "%m/%d/%Y %I:%M:%S %p"),
             ("20261109090000 +0000", "%Y%m%d%H%M%S %z"),
         ] {
-            assert!(is_pattern(pattern), "{pattern}");
+            assert_eq!(prepare_pattern(pattern).as_deref(), Ok(pattern));
             assert_eq!(berlin.by_pattern(text, pattern), Some(MORNING), "{text}");
         }
         let midnight = timestamp::from_text(b"2026-11-08T23:00:00Z");
@@ -362,7 +428,43 @@ mod tests {
         assert!(berlin.by_pattern("09.11.26 %Z", "%d.%m.%y %%Z").is_some());
         assert_eq!(berlin.by_pattern("09.11.2026", "%d.%m.%Y"), midnight);
         assert_eq!(berlin.by_pattern("9 Nov", "%d.%m.%Y"), None);
-        assert!(!is_pattern("%Q") && !is_pattern("dd.mm.yyyy"));
+    }
+
+    #[test]
+    fn prepared_pattern_determines_a_time() {
+        let berlin = rules("Europe/Berlin", false);
+        // The text stands for 2026-11-09T09:00:00Z and the given microseconds.
+        for (text, pattern, micros) in [
+            ("2026-11-09 10", "%Y-%m-%d %H", 0),
+            ("9.11.2026 10 Uhr", "%d.%m.%Y %H Uhr", 0),
+            ("11/09/2026 10 AM", "%m/%d/%Y %I %p", 0),
+            ("2026-11-09 10:00:00.123456", "%Y-%m-%d %H:%M:%S.%f", 123_456),
+            ("2026-11-09 10:00:00.5", "%Y-%m-%d %H:%M:%S.%f", 500_000),
+            ("2026-11-09T09:00:00Z", "%Y-%m-%dT%H:%M:%SZ", 0),
+            ("2026-11-09T09:00:00.25Z", "%Y-%m-%dT%H:%M:%S.%fZ", 250_000),
+            ("2026-11-09 08 -0100", "%Y-%m-%d %H %z", 0),
+            ("1794214800", "%s", 0),
+            ("2026-313 10:00", "%Y-%j %H:%M", 0),
+        ] {
+            let prepared = prepare_pattern(pattern).unwrap();
+            assert_eq!(berlin.by_pattern(text, &prepared), Some(MORNING + micros), "{text}");
+        }
+        for (pattern, fault) in [
+            ("%Q", "it is not a pattern of strftime"),
+            ("dd.mm.yyyy", "it is not a pattern of strftime"),
+            ("%m/%d/%Y %I:%M", "`%I` needs `%p`"),
+            ("%m/%d/%Y %M:%S", "it has no hour"),
+            ("%m/%d/%Y %p", "it has no hour"),
+            ("%m/%d/%Y %H %S", "it has no minute"),
+            ("%d.%m. %H:%M", "it has no year"),
+            ("%Y %H:%M", "it has no day and month"),
+            (
+                "%Y-%m-%d %H:%M:%S,%f",
+                "`%f` is a number of nanoseconds: write `%.f` for a fraction of a second",
+            ),
+        ] {
+            assert_eq!(prepare_pattern(pattern), Err(fault), "{pattern}");
+        }
     }
 
     #[test]
