@@ -13,8 +13,8 @@ const LONGEST_TEXT: usize = 64;
 
 /// Returns a pattern of `strftime` in the form that [`TimeRules::by_pattern`] reads.
 ///
-/// `.%f`, which is a fraction of a second in Python, becomes chrono's `%.f`. A literal `Z` after the
-/// time of day means UTC.
+/// `.%f`, which is a fraction of a second in Python, becomes chrono's `%.f`. A literal `Z` after
+/// the time of day means UTC.
 ///
 /// # Errors
 /// Returns what is wrong with a pattern that is not valid, or whose fields do not determine a time.

@@ -138,7 +138,7 @@ fn json(file: &str, records: &[String], wrapping: Option<&Map>) -> Option<Shape>
         _ => Reader::Json,
     };
     let mut draft = Draft::new(file, reader, &keys, guess::guesses(&keys));
-    draft.set_names(&objects, |object, place| text_at(object, place));
+    draft.set_names(&objects, text_at);
     draft.pattern = wrapping.and_then(|map| map.pattern.as_ref()).map(ToString::to_string);
     draft.unwrap = wrapping.map_or(Vec::new(), |map| map.unwrap.iter().map(ToString::to_string).collect());
     Some(finish(draft, "JSON values".to_owned(), records, nearest))
