@@ -14,7 +14,9 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::report::query::filter::Conditions;
-use crate::report::query::session_keys::{NoValues, SessionIntervals, SessionKeys, SessionValues};
+use crate::report::query::session_keys::{
+    NoValues, PerSession, SessionIntervals, SessionKeys, SessionValues,
+};
 use crate::report::query::tables::{Tables, map_frames};
 use crate::report::query::{ChatbotFilter, Query};
 use crate::store::columns::Table;
@@ -35,6 +37,9 @@ pub(crate) struct SessionIndex {
 /// The hash of a session's key, and the times of its first and last event.
 type KeyInterval = (u128, Micros, Micros);
 
+/// Sessions, and the number of events of each.
+type CountedIntervals = (Vec<KeyInterval>, Vec<u32>);
+
 /// The sessions that started on one day.
 struct DayIndex {
     /// The start of the first session.
@@ -45,6 +50,8 @@ struct DayIndex {
     offset: u32,
     /// Key hash, start and end of each session, ordered by chatbot and start as in the table.
     sessions: Vec<KeyInterval>,
+    /// The number of events of each session, including pruned ones.
+    event_counts: Vec<u32>,
     /// For each session, the index of the previous session with the same key, or [`NONE`].
     previous: Vec<u32>,
     /// By key, the index of the last session with that key.
@@ -62,6 +69,8 @@ pub(crate) struct FoundSession {
     pub start: Micros,
     /// The time of the last event.
     pub end: Micros,
+    /// The number of events, including pruned ones.
+    pub events: u32,
 }
 
 /// The result of a search among the sessions of a day.
@@ -81,13 +90,12 @@ pub(crate) struct SessionRun {
 }
 
 impl SessionIndex {
-    /// Reads the sessions that a query selects. Also returns a value of each session, in the order
-    /// of the session numbers.
+    /// Reads the sessions that a query selects. Also returns a value of each session.
     pub fn read_with<T: Send + 'static>(
         tables: &dyn Tables,
         query: &Query,
         values: &dyn SessionValues<Value = T>,
-    ) -> Result<(SessionIndex, Vec<T>)> {
+    ) -> Result<(SessionIndex, PerSession<T>)> {
         SessionIndex::new(tables.zone(), |visitor_ids| {
             let days = Some(query.window.range());
             let mut columns = query.columns(key_columns(visitor_ids));
@@ -132,7 +140,7 @@ impl SessionIndex {
     fn new<T>(
         zone: Zone,
         read: impl Fn(bool) -> Result<Vec<SessionIntervals<T>>>,
-    ) -> Result<(SessionIndex, Vec<T>)> {
+    ) -> Result<(SessionIndex, PerSession<T>)> {
         let mut parts = read(false)?;
         let needs_visitor_ids = parts.iter().any(|part| part.needs_visitor_ids);
         if needs_visitor_ids {
@@ -145,11 +153,11 @@ impl SessionIndex {
             parts_by_day.entry(zone.day(start)).or_default().push(part);
         }
         let mut values = Vec::new();
-        let mut sessions_by_day: Vec<Vec<Vec<KeyInterval>>> = Vec::new();
+        let mut sessions_by_day: Vec<Vec<CountedIntervals>> = Vec::new();
         for parts in parts_by_day.into_values() {
             let sessions = parts.into_iter().map(|part| {
-                values.extend(part.values);
-                part.sessions
+                values.push(part.values);
+                (part.sessions, part.event_counts)
             });
             sessions_by_day.push(sessions.collect());
         }
@@ -161,7 +169,7 @@ impl SessionIndex {
             offset = offset.saturating_add(day.sessions.len() as u32);
         }
         let last = days.iter().map(|day| day.last).max();
-        Ok((SessionIndex { days, needs_visitor_ids, last, bots }, values))
+        Ok((SessionIndex { days, needs_visitor_ids, last, bots }, PerSession::new(values)))
     }
 
     /// Returns the number of sessions.
@@ -181,15 +189,13 @@ impl SessionIndex {
 }
 
 impl DayIndex {
-    fn new(parts: Vec<Vec<KeyInterval>>) -> DayIndex {
-        let mut sessions: Vec<KeyInterval> = Vec::new();
-        for part in parts {
-            // Most days have a single file, whose sessions need not be copied.
-            if sessions.is_empty() {
-                sessions = part;
-            } else {
-                sessions.extend(part);
-            }
+    fn new(parts: Vec<CountedIntervals>) -> DayIndex {
+        // Most days have a single file, whose sessions need not be copied.
+        let mut parts = parts.into_iter();
+        let (mut sessions, mut event_counts) = parts.next().unwrap_or_default();
+        for (more_sessions, more_counts) in parts {
+            sessions.extend(more_sessions);
+            event_counts.extend(more_counts);
         }
         let mut day = DayIndex {
             first: sessions.iter().map(|(_, start, _)| *start).min().unwrap_or(Micros::MAX),
@@ -198,6 +204,7 @@ impl DayIndex {
             previous: Vec::with_capacity(sessions.len()),
             by_key: HashTable::with_capacity(sessions.len()),
             sessions,
+            event_counts,
         };
         let key_of = |index: &u32| day.sessions.get(*index as usize).map_or(0, |(key, ..)| *key);
         for (index, (key, ..)) in day.sessions.iter().enumerate() {
@@ -222,6 +229,7 @@ impl DayIndex {
             number: self.offset.saturating_add(index),
             start,
             end,
+            events: self.event_counts.get(index as usize).copied().unwrap_or(0),
         })
     }
 
@@ -246,10 +254,11 @@ impl DayIndex {
     }
 }
 
-/// Returns the columns of sessions that make up their keys and intervals.
+/// Returns the columns of sessions that make up their keys and intervals, and the number of events.
 fn key_columns(visitor_ids: bool) -> &'static [&'static str] {
-    let all = &["chatbot_id", "session_id", "started_at", "ended_at", "anonymous_id", "user_id"];
-    if visitor_ids { all } else { all.split_at(4).0 }
+    let all =
+        &["chatbot_id", "session_id", "started_at", "ended_at", "event_count", "anonymous_id", "user_id"];
+    if visitor_ids { all } else { all.split_at(5).0 }
 }
 
 /// Returns the upper half of a key, which is itself a hash.

@@ -1,5 +1,7 @@
 //! Hashes of session keys and visitor ids, which link rows of different tables.
 
+use rayon::prelude::*;
+
 use super::Query;
 use super::view_cache::mix;
 use crate::error::Result;
@@ -139,10 +141,57 @@ impl SessionValues for NoValues {
     }
 }
 
+/// A value for each session of a read, by session number. The values of each frame stay where they
+/// are: copying those of a month takes as long as reading them, and is not parallel.
+pub(crate) struct PerSession<T> {
+    /// The values of each frame.
+    frames: Vec<Vec<T>>,
+    /// The number after the last session of each frame.
+    ends: Vec<usize>,
+}
+
+impl<T> PerSession<T> {
+    /// Returns the values of frames, in the order of the session numbers.
+    pub fn new(frames: Vec<Vec<T>>) -> PerSession<T> {
+        let ends = frames.iter().scan(0, |end, frame| {
+            *end += frame.len();
+            Some(*end)
+        });
+        PerSession { ends: ends.collect(), frames }
+    }
+
+    /// Returns the number of sessions.
+    pub fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// Returns the value of a session; `None` for a number that no session has.
+    #[inline]
+    pub fn get(&self, number: usize) -> Option<&T> {
+        let frame = self.ends.partition_point(|end| *end <= number);
+        let start = frame.checked_sub(1).map_or(0, |before| self.ends.get(before).copied().unwrap_or(0));
+        self.frames.get(frame)?.get(number - start)
+    }
+
+    /// Iterates over the values in the order of the session numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.frames.iter().flatten()
+    }
+}
+
+impl<T: Sync> PerSession<T> {
+    /// Iterates over the values in parallel.
+    pub fn par_iter(&self) -> impl ParallelIterator<Item = &T> {
+        self.frames.par_iter().flat_map_iter(|frame| frame)
+    }
+}
+
 /// The sessions of a frame that a query selects, as key hashes and intervals.
 pub(crate) struct SessionIntervals<T> {
     /// The key hash, and the times of the first and the last event.
     pub sessions: Vec<(u128, Micros, Micros)>,
+    /// The number of events of each session, including pruned ones.
+    pub event_counts: Vec<u32>,
     /// The value of each session.
     pub values: Vec<T>,
     /// Whether sessions without a session id are missing because visitor ids were not read.
@@ -162,10 +211,12 @@ impl<T: Send + 'static> SessionIntervals<T> {
     ) -> Result<SessionIntervals<T>> {
         let mut keys = SessionKeys::new(frame, visitor_ids)?;
         let (started, ended) = (frame.ints("started_at")?, frame.ints("ended_at")?);
+        let event_counts = frame.ints("event_count")?;
         let selected = query.select(frame)?;
         let mut value = values.bind(number, frame)?;
         let mut intervals = SessionIntervals {
             sessions: Vec::with_capacity(selected.rows.len()),
+            event_counts: Vec::with_capacity(selected.rows.len()),
             values: Vec::with_capacity(selected.rows.len()),
             needs_visitor_ids: false,
             bots: selected.bots,
@@ -176,6 +227,8 @@ impl<T: Send + 'static> SessionIntervals<T> {
                 (Some(key), Some(start), Some(end)) => {
                     if let Some(value) = value(row) {
                         intervals.sessions.push((key, start, end));
+                        let events = u32::try_from(event_counts.or_zero(row)).unwrap_or(u32::MAX);
+                        intervals.event_counts.push(events);
                         intervals.values.push(value);
                     }
                 }
@@ -189,6 +242,17 @@ impl<T: Send + 'static> SessionIntervals<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn value_of_a_session_is_found_by_its_number() {
+        let values = PerSession::new(vec![vec![], vec![10, 11], vec![], vec![12], vec![]]);
+        assert_eq!(values.len(), 3);
+        let found: Vec<Option<i32>> = (0..5).map(|number| values.get(number).copied()).collect();
+        assert_eq!(found, [Some(10), Some(11), Some(12), None, None]);
+        assert!(values.iter().eq(&[10, 11, 12]));
+        assert_eq!(PerSession::<i32>::new(Vec::new()).get(0), None);
+    }
+
     use crate::event::session_key_hash;
     use crate::store::columns::Table;
     use crate::store::frame::{Cell, FrameBuilder};

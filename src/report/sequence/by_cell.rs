@@ -59,7 +59,7 @@ fn fold_each<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T>>(
             cell.bots += bots;
         }
         let (index, values) = SessionIndex::read_with(tables, &query, &values)?;
-        for (_, cell) in &values {
+        for (_, cell) in values.iter() {
             folded.get_mut(*cell as usize).into_iter().for_each(|cell| cell.sessions += 1);
         }
         let read = WindowRead { tables, query: &query, index: &index, tags, conditions: None };

@@ -89,7 +89,7 @@ where
         values.par_iter().for_each(|(candidate, mask)| {
             candidate.value.iter().for_each(|value| all.each(*mask, |_, fold| fold.visit(value)));
         });
-        for (candidate, mask) in &values {
+        for (candidate, mask) in values.iter() {
             all.each(*mask, |number, _| {
                 folded.get_mut(number).into_iter().for_each(|sum| {
                     sum.sessions += u64::from(candidate.value.is_some());

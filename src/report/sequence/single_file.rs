@@ -1,8 +1,8 @@
 //! Folds the sequences whose events are all in one file.
 //!
-//! Most sessions begin and end on the same UTC date, whose events are mostly in one file, in which
-//! the events of a session are adjacent. Their sequences are added to the sum while the file is in
-//! memory. The events of the other sessions are collected.
+//! Most sessions have all their events in one file, in which they are adjacent. The sessions state
+//! how many events they have, so a sequence is known to be complete while its file is in memory,
+//! and is added to the sum at once. The events of the other sessions are collected.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,11 +10,11 @@ use super::ties::{EventIds, has_tie, is_tie};
 use super::window_read::{WindowRead, utc_date};
 use super::{SequenceEvent, SequenceFold, Tag, TieOrder};
 use crate::error::Result;
-use crate::report::metric::session_index::{FoundSession, SessionFinder, SessionRun};
+use crate::report::metric::session_index::{SessionFinder, SessionRun};
 use crate::report::query::tables::{Tables, map_frames};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
-use crate::time::{Day, Micros, Zone};
+use crate::time::Day;
 
 /// The sum over the sequences in single files, and the events of the other sequences.
 pub(super) struct SingleFiles<S, T> {
@@ -41,10 +41,17 @@ pub(super) fn fold_single_files<'v, S: Sync + 'v, T: Tag, F: SequenceFold<S, T>>
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let free = free_sums().pop();
         let sum = free.unwrap_or_else(|| fold.empty());
-        let mut file = FileFold { fold, value, sum, order: read.tags.tie_order(), tied: Vec::new() };
-        let others = file.read(read, number, frame)?;
+        let date = utc_date(frame)?;
+        let is_only_file = date.is_some_and(|date| read.tables.facts().is_one_file(Table::Events, date));
+        let order = read.tags.tie_order();
+        let (tied, others) = (Vec::new(), Vec::new());
+        let mut file = FileFold { fold, value, sum, order, is_only_file, tied, others };
+        file.read(read, number, frame)?;
+        if let Some(date) = date.filter(|_| !file.tied.is_empty()) {
+            file.add_tied(read.tables, date, number)?;
+        }
         free_sums().push(file.sum);
-        Ok((utc_date(frame)?, others))
+        Ok((date, file.others))
     })?;
     let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
     let sum = sums.into_iter().fold(fold.empty(), |sum, other| fold.merge(sum, other));
@@ -58,8 +65,12 @@ struct FileFold<'a, F, V, S, T> {
     value: &'a V,
     sum: S,
     order: TieOrder,
+    /// Whether the file has all events of its date.
+    is_only_file: bool,
     /// The sequences whose order depends on event ids, sorted by time and tag.
     tied: Vec<Vec<SequenceEvent<T>>>,
+    /// The events of the sequences that are not added here.
+    others: Vec<SequenceEvent<T>>,
 }
 
 impl<'v, F, V, S, T: Tag> FileFold<'_, F, V, F::Sum, T>
@@ -68,20 +79,14 @@ where
     F: SequenceFold<S, T>,
     V: Fn(u32) -> Option<&'v S> + Sync,
 {
-    /// Adds the sequences that have all their events in a frame. Returns the other events.
-    fn read(
-        &mut self,
-        read: &WindowRead<'_, T>,
-        number: u32,
-        frame: &Frame,
-    ) -> Result<Vec<SequenceEvent<T>>> {
-        let date = SingleFileDate::new(read.tables, frame)?;
+    /// Adds the sequences that have all their events in a frame, and collects the other events.
+    fn read(&mut self, read: &WindowRead<'_, T>, number: u32, frame: &Frame) -> Result<()> {
         let times = frame.ints("timestamp")?;
         let mut tag = read.tags.bind(frame)?;
         let mut conditions = read.conditions.map(|conditions| conditions.bind(frame)).transpose()?;
         let runs = SessionFinder::new(frame, read.query, read.index)?.runs();
-        let scattered = ScatteredSessions::new(&runs);
-        let (mut events, mut unsorted, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let counts = RowCounts::new(&runs);
+        let (mut events, mut unsorted) = (Vec::new(), Vec::new());
         for SessionRun { session, rows } in &runs {
             if conditions.is_none() && (self.value)(session.number).is_none() {
                 // The session of an excluded bot.
@@ -91,8 +96,11 @@ where
                 Some(conditions) => conditions.add(session.number, rows.clone()),
                 None => true,
             };
-            let is_complete = date.contains(session);
-            let is_scattered = scattered.contains(session.number);
+            let count = counts.of(session.number);
+            let is_complete = count == session.events;
+            // A file that was written in several steps has late events far from the others of their
+            // session.
+            let is_scattered = count as usize > rows.len();
             if is_complete && !is_scattered && !is_selected {
                 continue;
             }
@@ -103,16 +111,13 @@ where
                 events.push(SequenceEvent { time, tag, group: session.number, position });
             }
             match (is_complete, is_scattered) {
-                (false, _) => others.extend_from_slice(&events),
+                (false, _) => self.others.extend_from_slice(&events),
                 (true, true) => unsorted.extend_from_slice(&events),
                 (true, false) => self.add(&mut events),
             }
         }
         for_each_sequence(unsorted, |events| self.add(events));
-        if let Some(date) = date.date.filter(|_| !self.tied.is_empty()) {
-            self.add_tied(read.tables, date, number)?;
-        }
-        Ok(others)
+        Ok(())
     }
 
     /// Adds a sequence, or puts it aside if its order depends on event ids.
@@ -122,10 +127,12 @@ where
         if !events.is_sorted_by_key(key) {
             events.sort_unstable_by_key(key);
         }
-        if self.order == TieOrder::EventId && has_tie(events) && self.fold.depends_on_ties(events) {
+        if self.order == TieOrder::Tag || !has_tie(events) || !self.fold.depends_on_ties(events) {
+            self.fold.add(&mut self.sum, value, events);
+        } else if self.is_only_file {
             self.tied.push(events.to_vec());
         } else {
-            self.fold.add(&mut self.sum, value, events);
+            self.others.extend_from_slice(events);
         }
     }
 
@@ -144,62 +151,29 @@ where
     }
 }
 
-/// The UTC date of a frame of events, if a single file has all events of the date.
-struct SingleFileDate {
-    date: Option<Day>,
-    start: Micros,
-    end: Micros,
-}
-
-impl SingleFileDate {
-    fn new(tables: &dyn Tables, frame: &Frame) -> Result<SingleFileDate> {
-        let date = utc_date(frame)?.filter(|date| tables.facts().is_one_file(Table::Events, *date));
-        let start_of = |day: Day| Zone::UTC.start_of(day);
-        let (start, end) = date.map_or((0, 0), |date| (start_of(date), start_of(date.plus(1))));
-        Ok(SingleFileDate { date, start, end })
-    }
-
-    /// Returns whether the file has all events of a session.
-    fn contains(&self, session: &FoundSession) -> bool {
-        self.start <= session.start && session.end < self.end
-    }
-}
-
-/// The sessions with several runs in a file, as bits. A file that was written in several steps has
-/// late events far from the others of their session.
-struct ScatteredSessions {
+/// The number of rows of each session in a file.
+struct RowCounts {
+    /// The lowest session number.
     first: u32,
-    bits: Vec<u64>,
+    counts: Vec<u32>,
 }
 
-impl ScatteredSessions {
-    fn new(runs: &[SessionRun]) -> ScatteredSessions {
+impl RowCounts {
+    fn new(runs: &[SessionRun]) -> RowCounts {
         let numbers = || runs.iter().map(|run| run.session.number);
         let (Some(first), Some(last)) = (numbers().min(), numbers().max()) else {
-            return ScatteredSessions { first: 0, bits: Vec::new() };
+            return RowCounts { first: 0, counts: Vec::new() };
         };
-        let words = ((last - first) / u64::BITS + 1) as usize;
-        let (mut seen, mut scattered) =
-            (vec![0u64; words], ScatteredSessions { first, bits: vec![0; words] });
-        for number in numbers() {
-            let (word, bit) = scattered.place(number);
-            if let Some((seen, again)) = seen.get_mut(word).zip(scattered.bits.get_mut(word)) {
-                *again |= *seen & bit;
-                *seen |= bit;
-            }
+        let mut counts = vec![0; (last - first) as usize + 1];
+        for run in runs {
+            let count = counts.get_mut((run.session.number - first) as usize);
+            count.into_iter().for_each(|count| *count += run.rows.len() as u32);
         }
-        scattered
+        RowCounts { first, counts }
     }
 
-    /// Returns the index of the word of a session, and its bit.
-    fn place(&self, number: u32) -> (usize, u64) {
-        let place = number.wrapping_sub(self.first);
-        ((place / u64::BITS) as usize, 1 << (place % u64::BITS))
-    }
-
-    fn contains(&self, number: u32) -> bool {
-        let (word, bit) = self.place(number);
-        self.bits.get(word).is_some_and(|word| word & bit != 0)
+    fn of(&self, session: u32) -> u32 {
+        self.counts.get(session.wrapping_sub(self.first) as usize).copied().unwrap_or(0)
     }
 }
 

@@ -190,6 +190,19 @@ impl MemoryTables {
             .is_some_and(|time| (first..=last).contains(&self.zone.day(*time)))
     }
 
+    /// Returns the number of events of a session, or the sum of its counts if there are no events.
+    fn event_count(&self, session: &Session) -> u64 {
+        if self.events.is_empty() {
+            return session.counts.iter().map(|(_, count)| count).sum();
+        }
+        let has_key = |event: &&Event| {
+            let is_visitor = session.session.is_some() || event.anonymous == session.anonymous;
+            event.chatbot == session.chatbot && event.session == session.session && is_visitor
+        };
+        let is_within = |event: &&Event| session.start <= event.time && event.time <= session.end();
+        self.events.iter().filter(has_key).filter(is_within).count() as u64
+    }
+
     fn session_frames(&self, days: Option<(Day, Day)>) -> Vec<Frame> {
         let mut frames = Vec::new();
         let all: BTreeSet<Day> = self.sessions.iter().map(|s| self.day_of(s)).collect();
@@ -198,7 +211,7 @@ impl MemoryTables {
             let sessions: Vec<&Session> = self.sessions.iter().filter(|s| self.day_of(s) == day).collect();
             for half in sessions.chunks(sessions.len().div_ceil(2)) {
                 let mut builder = FrameBuilder::new(Table::Sessions);
-                half.iter().for_each(|session| add_session(&mut builder, session));
+                half.iter().for_each(|session| add_session(&mut builder, session, self.event_count(session)));
                 frames.push(builder.finish().unwrap());
             }
         }
@@ -303,7 +316,7 @@ fn text(value: Option<&str>) -> Cell<'_> {
     value.map_or(Cell::Null, Cell::Text)
 }
 
-fn add_session(builder: &mut FrameBuilder, session: &Session) {
+fn add_session(builder: &mut FrameBuilder, session: &Session, events: u64) {
     let id = uuid::Uuid::new_v5(
         &crate::event::NAMESPACE,
         format!("{:?}@{}", session.session, session.start).as_bytes(),
@@ -311,7 +324,6 @@ fn add_session(builder: &mut FrameBuilder, session: &Session) {
     .to_string();
     let counts: BTreeMap<&str, u64> = session.counts.iter().copied().collect();
     let counts = serde_json::to_string(&counts).unwrap();
-    let events: u64 = session.counts.iter().map(|(_, count)| count).sum();
     let int = |number: u64| Cell::Int(number as i64);
     builder.row(&[
         ("id", Cell::Text(&id)),
