@@ -9,6 +9,7 @@
 //! [`strings_and_numbers`] return everything that looks like a string or a number.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use memchr::{memchr, memchr2};
 
@@ -152,7 +153,13 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
 /// Returns whether a key, given as the text between its quotes, is `name`. Escapes are decoded.
 #[inline]
 pub fn key_is(key: &str, name: &str) -> bool {
-    if key.contains('\\') { super::unescape(key) == name } else { key == name }
+    // A valid escape is longer than its character, so their length decides about most keys.
+    let has_escape = || memchr(b'\\', key.as_bytes()).is_some();
+    match key.len().cmp(&name.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => key == name && !has_escape(),
+        Ordering::Greater => has_escape() && super::unescape(key) == name,
+    }
 }
 
 /// Returns the decoded content of a value that is a string; `None` for other values.

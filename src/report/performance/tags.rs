@@ -96,26 +96,28 @@ impl EventTags<PerformanceTag> for PerformanceTags {
     fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f, PerformanceTag>> {
         let (names, categories) = (frame.texts("event_name")?, frame.texts("event_category")?);
         let mut times = PropertyTimes::new(frame.texts("properties")?);
-        let mut name_cache = ViewCache::new(EventName::Other);
-        let mut error_cache = ViewCache::new(false);
+        // The kind of a name, and a category that events of the name have.
+        let mut name_cache = ViewCache::new((EventName::Other, NULL_TOKEN, false));
         let mut number_cache = ViewCache::new(None);
         Ok(Box::new(move |row| {
             let name_token = names.token(row).unwrap_or(NULL_TOKEN);
             let name = || names.get(row).unwrap_or("");
-            let kind = name_cache.get(name_token, || EventName::from_text(name()));
-            let is_error = error_cache
-                .get(categories.token(row).unwrap_or(NULL_TOKEN), || categories.get(row) == Some("error"));
+            let category = categories.token(row).unwrap_or(NULL_TOKEN);
+            let is_error = || categories.get(row) == Some("error");
+            let (kind, cached, is_error_name) =
+                name_cache.get(name_token, || (EventName::from_text(name()), category, is_error()));
+            let is_error = if cached == category { is_error_name } else { is_error() };
             let [load, response] = times.get(row);
-            if kind == EventName::Other && !is_error && load.is_none() {
+            if kind == EventName::Other && !is_error && load.get().is_none() {
                 return None;
             }
             let mut number = || number_cache.get(name_token, || Some(self.names.number(name())));
             Some(PerformanceTag {
-                message: MessageKind::new(kind, response),
+                message: MessageKind::new(kind, response.get()),
                 is_slow_response: kind == EventName::SlowResponse,
                 error: if is_error { number() } else { None },
-                response: TagTime::new(response.filter(|_| kind == EventName::MessageReceived)),
-                load: TagTime::new(load),
+                response: if kind == EventName::MessageReceived { response } else { TagTime::default() },
+                load,
             })
         }))
     }
@@ -140,17 +142,18 @@ impl EventTags<PerformanceTag> for PerformanceTags {
 struct PropertyTimes<'a> {
     objects: &'a Texts,
     properties: Properties<2>,
-    cache: ViewCache<[Option<Micros>; 2]>,
+    cache: ViewCache<[TagTime; 2]>,
 }
 
 impl<'a> PropertyTimes<'a> {
     fn new(objects: &'a Texts) -> PropertyTimes<'a> {
         let properties = Properties::new(["load_time_ms", "response_time_ms"], "_time_ms");
-        PropertyTimes { objects, properties, cache: ViewCache::new([None; 2]) }
+        PropertyTimes { objects, properties, cache: ViewCache::new([TagTime::default(); 2]) }
     }
 
-    fn get(&mut self, row: usize) -> [Option<Micros>; 2] {
+    fn get(&mut self, row: usize) -> [TagTime; 2] {
         let object = || self.objects.get(row).unwrap_or("");
-        self.cache.get(self.objects.token(row).unwrap_or(NULL_TOKEN), || self.properties.millis(object()))
+        let times = || self.properties.millis(object()).map(TagTime::new);
+        self.cache.get(self.objects.token(row).unwrap_or(NULL_TOKEN), times)
     }
 }

@@ -68,10 +68,31 @@ fn millis(value: &str) -> Option<Micros> {
     number_us(value)
 }
 
+/// Returns the value of the property `name` as JSON, if the object has it exactly once, and neither
+/// nested values nor escapes. `key` finds the name, and found it first at `at`. For other objects,
+/// returns `None`, and [`at_path`] finds the value.
+///
+/// Most properties are flat. Searching them for a few bytes takes less time than reading all
+/// members.
+pub(crate) fn in_flat_object<'a>(object: &'a str, key: &Finder<'_>, at: usize) -> Option<&'a str> {
+    let (before, rest) = object.split_at_checked(at)?;
+    let value = rest.get(key.needle().len()..)?.strip_prefix("\":")?;
+    let members = before.strip_prefix('{')?.strip_suffix('"')?;
+    let is_plain = |text: &str| memchr::memchr3(b'{', b'[', b'\\', text.as_bytes()).is_none();
+    if !is_plain(members) || !is_plain(value) || key.find(value.as_bytes()).is_some() {
+        return None;
+    }
+    let end = match value.strip_prefix('"') {
+        Some(text) => memchr::memchr(b'"', text.as_bytes())? + 2,
+        None => memchr::memchr2(b',', b'}', value.as_bytes())?,
+    };
+    value.get(..end).map(str::trim_ascii)
+}
+
 /// Returns the value at a path of keys and list indexes as JSON. Indexes count from 0. If a key
 /// occurs more than once, its last value is used.
 pub(crate) fn at_path<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
-    path.iter().try_fold(json.trim(), |value, step| {
+    path.iter().try_fold(json.trim_ascii(), |value, step| {
         let mut found = None;
         match value.as_bytes().first()? {
             b'{' => {
@@ -182,6 +203,27 @@ mod tests {
         prop_oneof![Just("x".to_owned()), "[a-z\"\\\\]{0,3}"]
     }
 
+    #[test]
+    fn property_of_a_flat_object_is_found() {
+        let key = Finder::new(b"ms");
+        let find = |object| in_flat_object(object, &key, key.find(str::as_bytes(object)).unwrap());
+        assert_eq!(find(r#"{"ms":12}"#), Some("12"));
+        assert_eq!(find(r#"{"a":"x,}","ms": -1.5 ,"b":2}"#), Some("-1.5"));
+        assert_eq!(find(r#"{"ms":"a,}b","b":2}"#), Some(r#""a,}b""#));
+        // Nested, repeated, escaped, or part of another string.
+        for other in [
+            r#"{"a":{"ms":1}}"#,
+            r#"{"ms":[1]}"#,
+            r#"{"ms":1,"ms":2}"#,
+            r#"{"ms":1,"a":"\"","\u006ds":2}"#,
+            r#"{"rms":1}"#,
+            r#"{"a":"ms"}"#,
+            r#"{"ms" :1}"#,
+        ] {
+            assert_eq!(find(other), None, "{other}");
+        }
+    }
+
     proptest! {
         #[test]
         fn found_properties_agree_with_a_full_parser(value in json(), pretty: bool) {
@@ -204,6 +246,11 @@ mod tests {
                 value => value.get(step),
             });
             let found = at_path(&text, &path);
+            if let [name] = path.as_slice() {
+                let key = Finder::new(name.as_bytes());
+                let in_flat = key.find(text.as_bytes()).and_then(|at| in_flat_object(&text, &key, at));
+                prop_assert!(in_flat.is_none() || in_flat == found, "{:?}", in_flat);
+            }
             let parsed = found.map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
             prop_assert_eq!(parsed.as_ref(), wanted);
             let compact = wanted.map(|value| serde_json::to_string(value).unwrap());

@@ -48,32 +48,33 @@ impl Hasher for TokenHasher {
 }
 
 /// The number of hash bits that select a slot of a [`ViewCache`].
-const SLOT_BITS: u32 = 9;
+const SLOT_BITS: u32 = 11;
 
-/// A direct-mapped cache of values by token. It is small enough for the L1 cache of the CPU. A
-/// token replaces the previous one in its slot.
+/// A direct-mapped cache of values by token. A token replaces the previous one in its slot.
+///
+/// Tokens and values are separate, so that small values take little space of the CPU cache.
 pub(crate) struct ViewCache<V> {
-    slots: Vec<(u128, V)>,
+    tokens: Vec<u128>,
+    values: Vec<V>,
 }
 
 impl<V: Copy> ViewCache<V> {
     /// Returns a cache that contains only the value of [`NULL_TOKEN`].
     pub fn new(null: V) -> ViewCache<V> {
-        ViewCache { slots: vec![(NULL_TOKEN, null); 1 << SLOT_BITS] }
+        ViewCache { tokens: vec![NULL_TOKEN; 1 << SLOT_BITS], values: vec![null; 1 << SLOT_BITS] }
     }
 
     /// Returns the value of a token. If it is not cached, `compute` computes it.
     #[inline]
     pub fn get(&mut self, token: u128, compute: impl FnOnce() -> V) -> V {
         let slot = (mix(token) >> (u64::BITS - SLOT_BITS)) as usize;
-        match self.slots.get_mut(slot) {
-            Some((cached, value)) if *cached == token => *value,
-            Some(slot) => {
-                *slot = (token, compute());
-                slot.1
-            }
-            None => compute(),
+        let Some((cached, value)) = self.tokens.get_mut(slot).zip(self.values.get_mut(slot)) else {
+            return compute();
+        };
+        if *cached != token {
+            (*cached, *value) = (token, compute());
         }
+        *value
     }
 }
 

@@ -7,7 +7,7 @@ use memchr::memmem::Finder;
 use super::field::Field;
 use crate::error::Result;
 use crate::json;
-use crate::report::query::json_lookup::at_path;
+use crate::report::query::json_lookup::{at_path, in_flat_object};
 use crate::store::frame::{Cell, Cells, Frame, Texts};
 use crate::time::format_utc;
 
@@ -87,13 +87,13 @@ impl<'a> FieldReader<'a> {
         }
         // Most objects do not contain the key, which a search for its text shows without parsing.
         // An escape may hide the key, so objects with a backslash are parsed.
-        if let Some(key) = &self.key
-            && key.find(json.as_bytes()).is_none()
-            && memchr::memchr(b'\\', json.as_bytes()).is_none()
-        {
-            return None;
-        }
-        let value = at_path(json, self.path).filter(|value| *value != "null")?;
+        let at = self.key.as_ref().and_then(|key| key.find(json.as_bytes()));
+        let in_flat = match (&self.key, at) {
+            (Some(_), None) if memchr::memchr(b'\\', json.as_bytes()).is_none() => return None,
+            (Some(key), Some(at)) if self.path.len() == 1 => in_flat_object(json, key, at),
+            _ => None,
+        };
+        let value = in_flat.or_else(|| at_path(json, self.path)).filter(|value| *value != "null")?;
         Some(match json::lenient::string_value(value) {
             Some(text) => text,
             None if value.starts_with(['{', '[']) => Cow::Owned(json::lenient::compact(value)),

@@ -16,6 +16,8 @@ use crate::time::{Day, Micros, SECOND, Zone, parse_human, parse_human_in};
 #[derive(Clone, Debug)]
 pub(super) struct Value {
     text: String,
+    /// The text as a number, if it is a short row of digits.
+    digits: Option<u64>,
     lowercase: String,
     /// The parts of a pattern between its wildcards.
     pattern: Option<Vec<String>>,
@@ -37,7 +39,7 @@ impl Value {
             check_type(&text, field)?;
         }
         let pattern = has_wildcard.then(|| text.split('*').map(str::to_owned).collect());
-        Ok(Value { lowercase: text.to_lowercase(), text, pattern })
+        Ok(Value { lowercase: text.to_lowercase(), digits: parse_digits(&text), text, pattern })
     }
 
     /// Returns whether the value is empty, which stands for a missing value.
@@ -55,13 +57,19 @@ impl Value {
     pub fn equals(&self, text: &str, numbers: bool) -> bool {
         match &self.pattern {
             Some(parts) => matches_pattern(text, parts),
-            None => compare(text, &self.text, numbers).is_eq(),
+            None => self.order_of(text, numbers).is_eq(),
         }
     }
 
     /// Compares a string with the value.
     pub fn order_of(&self, text: &str, numbers: bool) -> Ordering {
-        compare(text, &self.text, numbers)
+        // Most numbers of events are short and whole. A column of them has a different one in
+        // nearly every row, so results are seldom cached.
+        let digits = || parse_digits(text).zip(self.digits);
+        match if numbers { digits() } else { None } {
+            Some((number, value)) => number.cmp(&value),
+            None => compare(text, &self.text, numbers),
+        }
     }
 
     /// Returns the value as a whole number; `None` if its text is not an integer.
@@ -104,6 +112,12 @@ impl TimeRange {
             operator => operator.accepts(order),
         }
     }
+}
+
+/// Parses one to nine digits; `None` for any other text.
+fn parse_digits(text: &str) -> Option<u64> {
+    let is_short = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_short.then(|| text.bytes().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// Converts a duration with a unit to a number in the field's unit; `None` if the field or the
@@ -188,7 +202,8 @@ mod tests {
     fn time_is_read_in_the_zone_and_day_covers_all_its_times() {
         let berlin = Zone::parse("Europe/Berlin").unwrap();
         let range = |text: &str| {
-            let value = Value { text: text.to_owned(), lowercase: String::new(), pattern: None };
+            let value =
+                Value { text: text.to_owned(), digits: None, lowercase: String::new(), pattern: None };
             let range = value.time_range(berlin).unwrap();
             (format_utc(range.start), range.end - range.start)
         };
