@@ -28,7 +28,7 @@ pub(crate) struct SessionIndex {
     days: Vec<DayIndex>,
     /// Whether a session has no session id. Events are then found by their visitor ids too.
     needs_visitor_ids: bool,
-    /// The time of the last event of any session; `None` without sessions.
+    /// The time of the last event of any session that is counted; `None` without such sessions.
     pub last: Option<Micros>,
     /// The number of bot sessions, whether included or not.
     pub bots: u64,
@@ -175,6 +175,14 @@ impl SessionIndex {
     /// Returns the number of sessions.
     pub fn len(&self) -> u32 {
         self.days.last().map_or(0, |day| day.offset.saturating_add(day.sessions.len() as u32))
+    }
+
+    /// Sets the time of the last event to that of the sessions for which `is_counted` is true, given
+    /// their numbers. A bot can have sessions of months, whose events need not be read.
+    pub fn restrict_last(&mut self, is_counted: impl Fn(usize) -> bool) {
+        let sessions = self.days.iter().flat_map(|day| &day.sessions).enumerate();
+        let counted = sessions.filter(|(number, _)| is_counted(*number));
+        self.last = counted.map(|(_, (.., end))| *end).max();
     }
 
     /// Returns the given columns of events, and the columns that a [`SessionFinder`] needs.

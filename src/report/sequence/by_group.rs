@@ -85,7 +85,10 @@ where
         let query = Query { window, include_bots: true, ..query.clone() };
         let masks = groups.sessions.masks(window.range())?;
         let values = Masked { values: &candidates, masks: &masks };
-        let (index, values) = SessionIndex::read_with(tables, &query, &values)?;
+        let (mut index, values) = SessionIndex::read_with(tables, &query, &values)?;
+        if index.bots > 0 {
+            index.restrict_last(|number| values.get(number).is_some_and(|(c, _)| c.value.is_some()));
+        }
         values.par_iter().for_each(|(candidate, mask)| {
             candidate.value.iter().for_each(|value| all.each(*mask, |_, fold| fold.visit(value)));
         });

@@ -35,9 +35,12 @@ pub(super) fn fold_filtered<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S,
     let mut folded = Folded { sum: fold.empty(), sessions: 0, visitors: 0, bots: 0 };
     for window in chunks(tables, query.window, max_events) {
         let query = Query { window, include_bots: true, ..query.clone() };
-        let (index, candidates) = SessionIndex::read_with(tables, &query, &values)?;
+        let (mut index, candidates) = SessionIndex::read_with(tables, &query, &values)?;
         let met = MetConditions::new(filter, index.len());
         let conditions = Some(&met).filter(|_| filter.needs_events());
+        if conditions.is_none() && index.bots > 0 {
+            index.restrict_last(|number| candidates.get(number).is_some_and(|c| c.value.is_some()));
+        }
         let read = WindowRead { tables, query: &query, index: &index, tags, conditions };
         let selected = |number: usize| candidates.get(number).filter(|_| met.has_all(number));
         let sum = read.fold(fold, &|number| selected(number as usize)?.value.as_ref())?;

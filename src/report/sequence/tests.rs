@@ -1,5 +1,7 @@
 //! Tests that reading a window in chunks does not change a sum.
 
+use std::sync::Mutex;
+
 use super::sessions::fold_chunks;
 use super::*;
 use crate::report::query::filter::{Subject, Where};
@@ -162,6 +164,44 @@ fn sequences_of_a_filter_are_those_with_a_matching_event() {
             assert_eq!((again.sum, again.sessions, again.bots), (folded.sum, folded.sessions, folded.bots));
         }
     }
+}
+
+/// Tables that record the last date of each read of events.
+struct Recorded(MemoryTables, Mutex<Vec<Day>>);
+
+impl Tables for Recorded {
+    fn read(&self, table: Table, days: Option<(Day, Day)>, columns: &[&str]) -> Result<Vec<Frame>> {
+        let last = days.filter(|_| table == Table::Events).map(|(_, last)| last);
+        self.1.lock().unwrap().extend(last);
+        self.0.read(table, days, columns)
+    }
+
+    fn facts(&self) -> &dyn TableFacts {
+        &self.0
+    }
+}
+
+#[test]
+fn events_of_an_excluded_bot_are_not_read() {
+    let mut tables = tables();
+    tables.sessions.iter_mut().for_each(|session| session.country = Some("DE"));
+    let bot = session("2026-06-01T08:00:00Z", "bot");
+    let seconds = 90 * crate::time::DAY / SECOND;
+    tables.sessions.push(Session { bot: true, seconds, country: Some("DE"), ..bot });
+    let last_read = |condition: &str, include_bots: bool| {
+        let conditions = [Where::parse("--where", condition, Subject::Sessions).unwrap()];
+        let filter = SessionFilter::new(&conditions, Zone::UTC);
+        let tables = Recorded(tables.clone(), Mutex::default());
+        let selection = ClassifiedSessions::new(&tables, &filter);
+        let query = Query { include_bots, ..june() };
+        let selected = selection.class(SELECTED);
+        let folded = fold_sessions(&selected, &query, &NoValues, &Numbers, &Collect).unwrap();
+        assert_eq!((folded.sum.len(), folded.bots), (10, 1), "{condition}");
+        tables.1.lock().unwrap().iter().max().unwrap().to_string()
+    };
+    assert_eq!(last_read("country_code=DE", false), "2026-06-11");
+    // The bot is counted as all other sessions are.
+    assert_eq!(last_read("country_code=DE", true), "2026-08-30");
 }
 
 #[test]
