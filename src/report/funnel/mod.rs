@@ -31,7 +31,7 @@ use super::sequence::{
 use crate::config::quantity::format_duration;
 use crate::error::Result;
 use crate::store::frame::Frame;
-use crate::time::{SECOND, Zone};
+use crate::time::{Micros, SECOND, Zone};
 use steps::{Chain, EXCLUDED, Limits, MAX_STEPS, StepEvent};
 
 rows! {
@@ -188,6 +188,13 @@ fn rows(options: &FunnelOptions, totals: &Totals) -> Vec<FunnelStep> {
     options.steps.iter().zip(&totals.steps).enumerate().map(row).collect()
 }
 
+/// Rounds a time half up to hundredths of a second, in which the report gives it. Rounding it first
+/// to milliseconds and then to hundredths could differ.
+fn to_hundredths(time: Micros) -> Micros {
+    const HUNDREDTH: Micros = SECOND / 100;
+    (time.max(0) + HUNDREDTH / 2) / HUNDREDTH * HUNDREDTH
+}
+
 /// The sums of a step.
 #[derive(Clone, Default)]
 struct StepTotals {
@@ -249,7 +256,7 @@ impl<S> SequenceFold<S> for FunnelFold {
         let mut previous = None;
         for (step, time) in totals.steps.iter_mut().zip(chain.times()) {
             step.count += 1;
-            previous.into_iter().for_each(|previous: i64| step.waits.add(time - previous));
+            previous.into_iter().for_each(|previous: i64| step.waits.add(to_hundredths(time - previous)));
             previous = Some(*time);
         }
     }
