@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::report::query::session_keys::{BoundValues, SessionValues, VisitorKeys};
 use crate::store::frame::Frame;
 
-const SHARDS: usize = 64;
+/// The number of shards of most reports.
+pub(super) const SHARDS: usize = 64;
 
 /// The goals of each visitor, as bits.
 type Goals = HashMap<u128, u32>;
@@ -19,17 +20,17 @@ type Goals = HashMap<u128, u32>;
 /// The visitors of a window with the goals that they reached.
 pub(super) struct Converters(Vec<Mutex<Goals>>);
 
-impl Default for Converters {
-    fn default() -> Converters {
-        Converters((0..SHARDS).map(|_| Mutex::default()).collect())
-    }
-}
-
 impl Converters {
+    /// Returns no visitors. Breakdowns with many groups have one shard for each, since an empty
+    /// shard takes memory too.
+    pub fn with_shards(shards: usize) -> Converters {
+        Converters((0..shards.max(1)).map(|_| Mutex::default()).collect())
+    }
+
     /// Adds goals to those of a visitor.
     pub fn add(&self, visitor: u128, goals: u32) {
         // The lower bits select the shard; the map hashes the whole value.
-        if let Some(shard) = self.0.get(visitor as usize % SHARDS) {
+        if let Some(shard) = self.0.get(visitor as usize % self.0.len()) {
             *shard.lock().unwrap_or_else(PoisonError::into_inner).entry(visitor).or_default() |= goals;
         }
     }
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn visitors_that_differ_in_one_bit_count_separately() {
-        let converters = Converters::default();
+        let converters = Converters::with_shards(SHARDS);
         for bit in 0..128 {
             converters.add(1 << bit, 0);
             converters.add(1 << bit, u32::from(bit % 2 == 0) | 2);

@@ -19,7 +19,7 @@ use super::sequence::{
 use crate::error::Result;
 use crate::store::frame::Frame;
 use crate::time::Zone;
-use converters::{Converters, SessionVisitors};
+use converters::{Converters, SHARDS, SessionVisitors};
 
 /// The number of goals that one read of the events counts.
 const GOALS_PER_READ: usize = 30;
@@ -80,7 +80,7 @@ pub(crate) fn goals(tables: &dyn Tables, query: &Query, goals: &[Goal]) -> Resul
     let mut notes = Vec::new();
     for batch in goals.chunks(GOALS_PER_READ) {
         let tags = GoalTags::new(tables, query, batch, &mut notes);
-        let fold = GoalFold::new(batch.len());
+        let fold = GoalFold::new(batch.len(), SHARDS);
         let folded = fold_sessions(tables, query, &SessionVisitors, &tags, &fold)?;
         counted.add(batch, &folded, &fold);
     }
@@ -97,7 +97,11 @@ pub(crate) fn goals_by_group(
     let mut notes = Vec::new();
     for batch in goals.chunks(GOALS_PER_READ) {
         let tags = GoalTags::new(groups.all(), query, batch, &mut notes);
-        let folds: Vec<GoalFold> = counted.iter().map(|_| GoalFold::new(batch.len())).collect();
+        // The last fold counts the visitors of all sessions.
+        let sums = counted.len();
+        let shards = |number: usize| if sums <= SHARDS || number + 1 == sums { SHARDS } else { 1 };
+        let folds: Vec<GoalFold> =
+            (0..sums).map(|number| GoalFold::new(batch.len(), shards(number))).collect();
         let folded = fold_groups(groups, query, &SessionVisitors, &tags, &folds)?;
         for ((counted, folded), fold) in counted.iter_mut().zip(&folded).zip(&folds) {
             counted.add(batch, folded, fold);
@@ -171,8 +175,8 @@ struct GoalFold {
 }
 
 impl GoalFold {
-    fn new(goals: usize) -> GoalFold {
-        GoalFold { goals, converters: Converters::default() }
+    fn new(goals: usize, shards: usize) -> GoalFold {
+        GoalFold { goals, converters: Converters::with_shards(shards) }
     }
 }
 

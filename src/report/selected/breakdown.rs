@@ -80,8 +80,8 @@ pub(in crate::report) fn break_down(
 type Answers = Vec<Arc<dyn Answer>>;
 
 /// Computes a summary or a report on sequences of events for all sessions, and for each group, from
-/// one read; `None` for other reports, and for many groups. `overlap` is set if a session can be in
-/// several groups.
+/// one read; `None` for other reports, and for a summary of many groups. `overlap` is set if a session
+/// can be in several groups.
 fn answers_together(
     sessions: &ClassifiedSessions<'_>,
     (groups, overlap): (usize, bool),
@@ -97,7 +97,7 @@ fn answers_together(
     if kind == ReportKind::Summary && groups < MAX_GROUPS {
         return Ok(split(summaries_of_groups(sessions, query, groups)?));
     }
-    let Some(groups) = SessionGroups::new(sessions, groups, overlap) else { return Ok(None) };
+    let groups = SessionGroups::new(sessions, groups, overlap);
     let limit = request.list_limit(kind);
     Ok(match kind {
         ReportKind::Funnel if options.funnel.unit == FunnelUnit::Session => {

@@ -7,15 +7,17 @@ use rayon::prelude::*;
 
 use super::candidates::{Candidate, Candidates};
 use super::chunks::{MAX_EVENTS, chunks};
+use super::many_groups::fold_many;
 use super::window_read::WindowRead;
 use super::{EventTags, Folded, SequenceEvent, SequenceFold, Tag};
 use crate::error::Result;
 use crate::report::metric::session_index::SessionIndex;
 use crate::report::query::Query;
-use crate::report::query::selection::{ClassifiedSessions, MASK_CLASSES, RowMasks};
+use crate::report::query::selection::{ClassifiedSessions, MASK_CLASSES, RowGroups, RowMasks};
 use crate::report::query::session_keys::{BoundValues, SessionValues};
 use crate::report::query::tables::Tables;
 use crate::store::frame::Frame;
+use crate::time::Day;
 
 /// The sessions of a breakdown. Their classes are the numbers of the groups.
 #[derive(Clone, Copy)]
@@ -28,14 +30,9 @@ pub(crate) struct SessionGroups<'a> {
 }
 
 impl<'a> SessionGroups<'a> {
-    /// Returns the groups; `None` if there are too many. `overlap` is set if a session can be in
-    /// several of them.
-    pub fn new(
-        sessions: &'a ClassifiedSessions<'a>,
-        count: usize,
-        overlap: bool,
-    ) -> Option<SessionGroups<'a>> {
-        (count < MASK_CLASSES).then_some(SessionGroups { sessions, count, overlap })
+    /// Returns the groups. `overlap` is set if a session can be in several of them.
+    pub fn new(sessions: &'a ClassifiedSessions<'a>, count: usize, overlap: bool) -> SessionGroups<'a> {
+        SessionGroups { sessions, count, overlap }
     }
 
     /// Returns the number of sums: one for each group, and one for all sessions.
@@ -47,6 +44,11 @@ impl<'a> SessionGroups<'a> {
     pub fn all(&self) -> &'a dyn Tables {
         // Each column is read once, and must not stay in the memory of a cache.
         self.sessions.source()
+    }
+
+    /// Returns the groups of each session of each frame of the given days.
+    pub(super) fn row_groups(&self, days: (Day, Day)) -> Result<Vec<RowGroups>> {
+        self.sessions.row_groups(days)
     }
 
     /// Calls `report` with each of the sums, and the tables of its sessions: the groups in order,
@@ -76,6 +78,9 @@ pub(crate) fn fold_groups<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T
 where
     F::Sum: Clone,
 {
+    if groups.count >= MASK_CLASSES {
+        return fold_many(groups, query, values, tags, folds);
+    }
     let tables = groups.all();
     let candidates = Candidates::new(tables, query, values, tags);
     let all = Folds { folds, all: 1 << groups.count, overlap: groups.overlap };

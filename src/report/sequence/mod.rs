@@ -6,7 +6,8 @@
 //! - [`fold_sessions`] and [`fold_visitors`] read the events that [`EventTags`] selects, sort them
 //!   and add each sequence to a sum ([`SequenceFold`]), in parallel;
 //! - [`filtered`] does the same for a filter, whose conditions it evaluates in the same read;
-//! - [`fold_groups`] computes a sum for each group of a breakdown, from one read of the events;
+//! - [`fold_groups`] computes a sum for each group of a breakdown, from one read of the events, and
+//!   [`many_groups`] does so for any number of groups;
 //! - [`by_cell`] does the same for each cell of a grid;
 //! - [`candidates`] are the sessions of a window that a report may count;
 //! - [`window_read`] reads the events of a window, [`single_file`] adds the sequences of a file to
@@ -25,6 +26,7 @@ pub(crate) mod definitions;
 pub(crate) mod event_pattern;
 mod filtered;
 mod groups;
+mod many_groups;
 mod sessions;
 mod single_file;
 #[cfg(test)]

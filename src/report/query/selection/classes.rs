@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::event_values::{EventClassifier, EventValues};
 use super::filter::{SessionFilter, Unclassified};
+use super::row_groups::RowGroups;
 use crate::error::Result;
 use crate::report::query::session_keys::SessionKeys;
 use crate::report::query::tables::{
@@ -230,6 +231,16 @@ impl<'a> ClassifiedSessions<'a> {
             masks.extend(classes.iter().map(|(_, classes)| Arc::new(classes.masks())));
         }
         Ok(masks)
+    }
+
+    /// Returns the classes of each session of each frame of the given days.
+    pub fn row_groups(&self, days: (Day, Day)) -> Result<Vec<RowGroups>> {
+        let mut groups = Vec::new();
+        for days in self.chunks(Some(days)) {
+            let classes = self.classes(days)?;
+            groups.extend(classes.iter().map(|(_, classes)| Arc::new(classes.row_groups())));
+        }
+        Ok(groups)
     }
 
     /// Returns the tables that are classified, with the sessions of all classes.

@@ -7,6 +7,7 @@
 //!
 //! - [`event_values`] finds the values that events give to their sessions;
 //! - [`classes`] classifies sessions, a few days at a time, and caches the result;
+//! - [`row_groups`] has the groups of each session, if there are too many for a mask;
 //! - [`filter`] classifies by conditions, [`breakdown`] by the values of fields;
 //! - [`cached_tables`] reads each file once for many classes.
 
@@ -15,5 +16,7 @@ pub(crate) mod cached_tables;
 mod classes;
 mod event_values;
 pub(crate) mod filter;
+mod row_groups;
 
 pub(crate) use classes::{ClassifiedSessions, FrameClasses, MASK_CLASSES, RowMasks};
+pub(crate) use row_groups::{GroupNumbers, RowGroups};
