@@ -197,6 +197,27 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// Returns a group of rows that are computed when they are needed.
+    pub(crate) fn computed(
+        name: &'static str,
+        dimensions: &'static [&'static str],
+        metrics: &'static [(&'static str, Unit)],
+        all_rows: Vec<GroupRow<'a>>,
+    ) -> Group<'a> {
+        let shown = all_rows.len();
+        Group {
+            name,
+            is_single: false,
+            dimensions,
+            metrics,
+            all_rows,
+            shown,
+            rest: None,
+            bar: None,
+            total: None,
+        }
+    }
+
     /// Returns a group of the rows of a list.
     pub(crate) fn list<R: Row>(name: &'static str, rows: &'a RowList<R>) -> Group<'a> {
         Group {

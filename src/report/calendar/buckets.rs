@@ -83,8 +83,11 @@ fn count_file(
     Ok((numbers, FileCounts { buckets: counts, bots: selected.bots }))
 }
 
-/// Returns the number of distinct visitors of each bucket in a shard.
+/// Returns the number of distinct visitors of each bucket in a shard; no buckets for an empty shard.
 fn count_visitors(entries: &[ShardEntry], buckets: usize, bits: u32) -> Vec<u64> {
+    if entries.is_empty() {
+        return Vec::new();
+    }
     let mut visitors = vec![0; buckets];
     let mut first_entries = FirstEntries::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {

@@ -4,13 +4,13 @@
 //! the store's time zone, so the cells add up to the totals of `trends`. Visitors are distinct per
 //! cell.
 
-use serde::Serialize;
+use serde::ser::{Serialize, Serializer};
 
 use super::buckets::{self, Counts};
 use crate::error::Result;
 use crate::report::answer::comparison::Comparison;
 use crate::report::answer::matrix::{Matrix, MatrixCell, MatrixRow};
-use crate::report::answer::rows::{Group, Row, RowList};
+use crate::report::answer::rows::{Group, GroupRow};
 use crate::report::answer::{Report, ReportBody, ReportHead, diagnostics};
 use crate::report::metric::local_clock::LocalClock;
 use crate::report::metric::values::Distinct;
@@ -37,7 +37,7 @@ pub enum HeatmapMetric {
 }
 
 /// The metrics of a weekday and an hour.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct HeatmapCell {
     /// The weekday, from 1 for Monday to 7.
     pub weekday: usize,
@@ -51,22 +51,25 @@ pub struct HeatmapCell {
     pub messages: u64,
     /// The number of distinct visitors.
     pub visitors: Distinct,
-    /// Weekday and hour as strings.
-    #[serde(skip)]
-    names: [String; 2],
 }
 
 impl HeatmapCell {
+    const DIMENSIONS: &'static [&'static str] = &["weekday", "hour"];
+    const METRICS: &'static [(&'static str, Unit)] = &[
+        ("sessions", Unit::Count),
+        ("conversations", Unit::Count),
+        ("messages", Unit::Count),
+        ("visitors", Unit::Distinct),
+    ];
+
     fn new(number: usize, counts: &Counts) -> HeatmapCell {
-        let (weekday, hour) = (number / HOURS + 1, number % HOURS);
         HeatmapCell {
-            weekday,
-            hour,
+            weekday: number / HOURS + 1,
+            hour: number % HOURS,
             sessions: counts.sessions,
             conversations: counts.conversations,
             messages: counts.messages,
             visitors: Distinct(counts.visitors),
-            names: [weekday.to_string(), hour.to_string()],
         }
     }
 
@@ -78,32 +81,53 @@ impl HeatmapCell {
             HeatmapMetric::Visitors => self.visitors.value(),
         }
     }
+
+    fn row(&self) -> GroupRow<'static> {
+        let name = |number: usize| NUMBERS.get(number).copied().unwrap_or_default();
+        let all = [HeatmapMetric::Sessions, HeatmapMetric::Conversations, HeatmapMetric::Messages];
+        let metrics = all.into_iter().chain([HeatmapMetric::Visitors]).map(|metric| self.metric(metric));
+        GroupRow { dimensions: vec![name(self.weekday), name(self.hour)], metrics: metrics.collect() }
+    }
 }
 
-impl Row for HeatmapCell {
-    const DIMENSIONS: &'static [&'static str] = &["weekday", "hour"];
-    const METRICS: &'static [(&'static str, Unit)] = &[
-        ("sessions", Unit::Count),
-        ("conversations", Unit::Count),
-        ("messages", Unit::Count),
-        ("visitors", Unit::Distinct),
-    ];
+/// The numbers of weekdays and hours as strings.
+const NUMBERS: [&str; HOURS] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18",
+    "19", "20", "21", "22", "23",
+];
 
-    fn dimensions(&self) -> Vec<&str> {
-        self.names.iter().map(String::as_str).collect()
+/// The cells of a heatmap. Only those with sessions are stored: a heatmap of each value of a field
+/// would otherwise take many times the memory of the sessions.
+#[derive(Clone, Debug)]
+pub struct HeatmapCells(Vec<(u8, Counts)>);
+
+impl HeatmapCells {
+    fn new(counts: &[Counts]) -> HeatmapCells {
+        let numbered = (0..).zip(counts.iter().copied());
+        HeatmapCells(numbered.filter(|(_, counts)| counts.sessions > 0).collect())
     }
 
-    fn metrics(&self) -> Vec<Option<i64>> {
-        let all = [HeatmapMetric::Sessions, HeatmapMetric::Conversations, HeatmapMetric::Messages];
-        all.into_iter().chain([HeatmapMetric::Visitors]).map(|metric| self.metric(metric)).collect()
+    /// Returns all cells: the 24 hours of Monday, then the 24 hours of Tuesday, and so on.
+    fn all(&self) -> impl Iterator<Item = HeatmapCell> {
+        let mut stored = self.0.iter().peekable();
+        (0..CELLS).map(move |number| {
+            let found = stored.next_if(|(stored, _)| usize::from(*stored) == number);
+            HeatmapCell::new(number, &found.map(|(_, counts)| *counts).unwrap_or_default())
+        })
+    }
+}
+
+impl Serialize for HeatmapCells {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.all())
     }
 }
 
 /// The body of `heatmap`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Heatmap {
-    /// The 24 hours of Monday, then the 24 hours of Tuesday, and so on.
-    pub cells: RowList<HeatmapCell>,
+    /// The cells.
+    pub cells: HeatmapCells,
     /// The metric that tables show.
     #[serde(skip)]
     shown: HeatmapMetric,
@@ -113,7 +137,8 @@ impl ReportBody for Heatmap {
     const NAME: &'static str = "heatmap";
 
     fn groups(&self) -> Vec<Group<'_>> {
-        vec![Group::list("cells", &self.cells)]
+        let rows = self.cells.all().map(|cell| cell.row()).collect();
+        vec![Group::computed("cells", HeatmapCell::DIMENSIONS, HeatmapCell::METRICS, rows)]
     }
 
     fn compared_groups(&self) -> Vec<Group<'_>> {
@@ -121,8 +146,9 @@ impl ReportBody for Heatmap {
     }
 
     fn matrix(&self) -> Option<Matrix> {
-        let value = |cell: usize| self.cells.all.get(cell)?.metric(self.shown);
-        let has_sessions = self.cells.all.iter().any(|cell| cell.sessions > 0);
+        let values: Vec<Option<i64>> = self.cells.all().map(|cell| cell.metric(self.shown)).collect();
+        let value = |cell: usize| values.get(cell).copied().flatten();
+        let has_sessions = !self.cells.0.is_empty();
         let shown = match self.shown {
             HeatmapMetric::Sessions => "sessions by the hour in which they started",
             HeatmapMetric::Conversations => "conversations by the hour in which their sessions started",
@@ -169,8 +195,8 @@ fn matrix(rows: Vec<MatrixRow>, is_change: bool, fact: String) -> Matrix {
 /// Computes `heatmap`.
 pub(crate) fn heatmap(tables: &dyn Tables, query: &Query, shown: HeatmapMetric) -> Result<Report<Heatmap>> {
     let (cells, bots) = count(tables, query)?;
-    let is_empty = cells.iter().all(|cell| cell.sessions == 0);
-    let body = Heatmap { cells: RowList::complete(cells), shown };
+    let is_empty = cells.0.is_empty();
+    let body = Heatmap { cells, shown };
     let mut report = Report::new(ReportHead::new(tables, query, bots), body);
     report.notes = diagnostics::on_window(tables, query, is_empty, bots)?;
     report.notes.extend(diagnostics::on_pruned_sessions(pruned::in_window(tables, query)?));
@@ -180,7 +206,7 @@ pub(crate) fn heatmap(tables: &dyn Tables, query: &Query, shown: HeatmapMetric) 
 /// The number of bits of a cell's index, plus one for the kind of the visitor's id.
 const BITS: u32 = 9;
 
-fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<HeatmapCell>, u64)> {
+fn count(tables: &dyn Tables, query: &Query) -> Result<(HeatmapCells, u64)> {
     let zone = tables.zone();
     let (counts, bots) = buckets::count(tables, query, CELLS, BITS, || {
         let mut clock = LocalClock::new(zone);
@@ -189,6 +215,5 @@ fn count(tables: &dyn Tables, query: &Query) -> Result<(Vec<HeatmapCell>, u64)> 
             weekday * HOURS + hour
         }
     })?;
-    let cells = counts.iter().enumerate().map(|(number, counts)| HeatmapCell::new(number, counts));
-    Ok((cells.collect(), bots))
+    Ok((HeatmapCells::new(&counts), bots))
 }
