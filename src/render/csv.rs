@@ -10,11 +10,12 @@ use unicode_width::UnicodeWidthChar;
 
 use super::labels::csv_name;
 use super::numbers::{format_plain, format_value};
+use super::pieces::PIECE_BYTES;
 use super::text::escape_control;
 use crate::error::{Error, Result};
 use crate::report::ReportOutcome;
 use crate::report::answer::Answer;
-use crate::report::answer::broken_down::BrokenDown;
+use crate::report::answer::broken_down::{BrokenDown, BrokenDownGroup};
 use crate::report::answer::comparison::{Change, ComparedGroup};
 use crate::report::answer::rows::Group;
 use crate::report::metric::{Metric, Unit};
@@ -32,6 +33,33 @@ type Rows = Vec<Vec<String>>;
 /// Returns an outcome as CSV. On a terminal, control characters are escaped.
 pub(super) fn write(outcome: &ReportOutcome, terminal: bool) -> Result<String> {
     encode(&rows(outcome, terminal))
+}
+
+/// Passes the text that [`write`] returns to `print`, for a breakdown one value after the other.
+pub(super) fn print(
+    outcome: &ReportOutcome,
+    terminal: bool,
+    print: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let broken_down = match outcome {
+        // Annotations need all rows at once.
+        ReportOutcome::One(answer) if answer.annotations().is_empty() => answer.broken_down(),
+        _ => None,
+    };
+    let Some(broken_down) = broken_down else { return print(&write(outcome, terminal)?) };
+    let mut is_started = false;
+    let mut text = String::new();
+    for group in &broken_down.groups {
+        let rows = group_rows(broken_down, group, is_started, terminal);
+        is_started |= !rows.is_empty();
+        text.push_str(&encode(&rows)?);
+        if text.len() >= PIECE_BYTES {
+            print(&text)?;
+            text.clear();
+        }
+    }
+    // Without groups, the text is empty, as in `write`.
+    if text.is_empty() && is_started { Ok(()) } else { print(&text) }
 }
 
 /// Encodes rows of cells, which may differ in length.
@@ -174,15 +202,19 @@ fn rows_without_annotations(answer: &dyn Answer, terminal: bool) -> Rows {
 fn broken_down_rows(broken_down: &BrokenDown, terminal: bool) -> Rows {
     let mut all: Rows = Vec::new();
     for group in &broken_down.groups {
-        let mut rows = answer_rows(group.answer.as_ref(), terminal).into_iter();
-        let Some(header) = rows.next() else { continue };
-        if all.is_empty() {
-            all.push(broken_down.by.iter().map(|name| text_cell(name, terminal)).chain(header).collect());
-        }
-        let values: Vec<String> = group.values.iter().map(|value| text_cell(value, terminal)).collect();
-        all.extend(rows.map(|row| values.iter().cloned().chain(row).collect()));
+        all.extend(group_rows(broken_down, group, !all.is_empty(), terminal));
     }
     all
+}
+
+/// Returns the rows of one value, below the header unless it is already written.
+fn group_rows(broken_down: &BrokenDown, group: &BrokenDownGroup, has_header: bool, terminal: bool) -> Rows {
+    let mut rows = answer_rows(group.answer.as_ref(), terminal).into_iter();
+    let Some(header) = rows.next() else { return Vec::new() };
+    let names = broken_down.by.iter().map(|name| text_cell(name, terminal));
+    let header = (!has_header).then(|| names.chain(header).collect());
+    let values: Vec<String> = group.values.iter().map(|value| text_cell(value, terminal)).collect();
+    header.into_iter().chain(rows.map(|row| values.iter().cloned().chain(row).collect())).collect()
 }
 
 /// Returns one row per item of groups with the same metrics.

@@ -8,6 +8,7 @@
 //! - `table` draws layouts with comfy-table, `fit` chooses the width of the columns;
 //! - `markdown`, `html` and `csv` write the other formats;
 //! - `each_chatbot` writes the reports of many chatbots one by one;
+//! - `pieces` prints an outcome in pieces, so that the text of many values is not in memory;
 //! - `events` renders lists of events, `ndjson` single events as log lines;
 //! - `lint` renders findings, `preview` the previews of files;
 //! - `views` writes `CREATE VIEW` statements for other SQL engines;
@@ -24,6 +25,7 @@ pub(crate) mod lint;
 mod markdown;
 mod ndjson;
 pub(crate) mod numbers;
+pub(crate) mod pieces;
 pub(crate) mod preview;
 pub(crate) mod table;
 #[cfg(test)]

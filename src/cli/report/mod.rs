@@ -19,7 +19,8 @@ use super::args::window::{self, Moment, Window};
 use super::{Globals, Printer};
 use crate::config::Annotation;
 use crate::error::{Error, Result};
-use crate::render::{Format, render};
+use crate::render::Format;
+use crate::render::pieces::print_pieces;
 use crate::report::condition::{self, Condition};
 use crate::report::{
     self, Definitions, Field, HeatmapMetric, Query, ReportKind, ReportOutcome, ReportRequest,
@@ -314,7 +315,7 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
             .hint("redirect it, as in `wa report --format html > report.html`"));
     }
     let computed = Store::new(&options.store).read_consistently(|snapshot| compute(options, snapshot))?;
-    printer.result(&render(&computed.outcome, options.format, &printer.style())?)?;
+    print_pieces(&computed.outcome, options.format, &printer.style(), &mut |text| printer.result(text))?;
     computed.outcome.notes().iter().for_each(|note| printer.note(note));
     if options.kind == ReportKind::All && options.format == Format::Csv {
         printer.note("sessions are not included; use `wa report sessions --format csv`");
