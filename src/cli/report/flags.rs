@@ -306,7 +306,7 @@ Examples:
         fail: FailArgs,
         #[command(flatten)]
         paths: PathsArgs,
-        /// Listed paths: 1 to 100, or all [default: all in CSV, 10 in tables, otherwise 20]
+        /// Listed paths: 1 to 100, or all [default: all in CSV, otherwise 20]
         #[arg(long, value_name = "N", value_parser = values::limit)]
         limit: Option<Limit>,
     },
