@@ -92,6 +92,12 @@ def event_names(limit):
     return numbers(limit, lambda n: f'{{"chatbot_id":"c","session_id":"s","event_name":"a{n}","timestamp":{START + n * 40}}}')
 
 
+def values(limit):
+    """Yields one event for each value of a property, each in its own session, all on one day."""
+    return numbers(limit, lambda n: f'{{"chatbot_id":"c","session_id":"s{n}","event_name":"message_sent",'
+                                    f'"timestamp":{START + n * 40},"properties":{{"k":"k{n}"}}}}')
+
+
 @dataclass
 class Case:
     """A log and the commands that are measured on it."""
@@ -110,10 +116,13 @@ REBUILD = ("rebuild",)
 BY_CHATBOT = ("--by-chatbot", "--days", "7", "--as-of", "2026-01-02", "--format", "json")
 SUMMARIES = ("report", "summary", *BY_CHATBOT)
 VISITORS = ("report", "visitors", *BY_CHATBOT)
+BY_VALUE = ("--by", "properties.k", "--limit", "all", "--days", "7", "--as-of", "2026-01-02", "--format", "json")
+BREAKDOWNS = tuple(("report", name, *BY_VALUE) for name in ("summary", "heatmap", "funnel", "conversations", "paths"))
 CASES = [
     Case("lines of 1 MiB", long_lines, 32),
     Case("chatbots", chatbots, 1, (VERIFY, REBUILD, SUMMARIES, VISITORS)),
     Case("campaign sources", sources, 1, (VERIFY,)),
+    Case("values of a property", values, 0.1, BREAKDOWNS),
     Case("9,000 dates", dates),
     Case("invalid envelope elements", invalid_elements, 0.25),
     Case("short rejected lines", rejected_lines, 0.25),

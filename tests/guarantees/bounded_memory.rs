@@ -356,3 +356,32 @@ fn bounded_memory_huge_values_of_maps_stay_within_budget() {
         assert!(lines.iter().all(|line| line["reason"] == "line_too_long"), "{file}: {rejects}");
     }
 }
+
+#[test]
+fn bounded_memory_breakdown_by_many_values_stays_bounded() {
+    const VALUES: usize = 20_000;
+    let folder = fixtures::folder();
+    let mut log = BufWriter::new(File::create(folder.path().join("values.ndjson")).unwrap());
+    for n in 0..2 * VALUES {
+        let (value, name) = (n / 2, ["message_sent", "message_received"][n % 2]);
+        writeln!(
+            log,
+            "{{\"chatbot_id\":\"c\",\"session_id\":\"s{value}\",\"event_name\":\"{name}\",\
+             \"timestamp\":{},\"properties\":{{\"k\":\"k{value}\"}}}}",
+            1_794_100_000 + value as i64 * 8 + n as i64 % 2 * 3
+        )
+        .unwrap();
+    }
+    log.flush().unwrap();
+    assert_eq!(ingest(folder.path(), "values.ndjson").0, Some(0));
+    // JSON and CSV of a heatmap have 168 cells for each value.
+    for report in ["heatmap csv", "heatmap json", "funnel json", "conversations csv", "paths json"] {
+        let (name, format) = report.split_once(' ').unwrap();
+        let mut arguments = vec!["--store", "store-of-values.ndjson", "report", name, "--format", format];
+        arguments.extend(["--by", "properties.k", "--limit", "all", "--days", "7"]);
+        let (status, peak) = run(folder.path(), &arguments);
+        eprintln!("{report}: {peak} MiB");
+        assert_eq!(status, Some(0), "{report}");
+        assert!(peak <= BUDGET, "{report} took {peak} MiB");
+    }
+}

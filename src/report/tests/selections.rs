@@ -398,6 +398,47 @@ proptest! {
 }
 
 #[test]
+fn group_of_many_equals_report_on_its_sessions() {
+    // 100 instants, which are the values of the breakdown. Most sessions have several of them.
+    let event = |n: usize| LogEvent {
+        chatbot: n % 2,
+        key: n % 7,
+        minute: (n * 7 % 100) as i64 * 10,
+        name: n / 3 % NAMES.len(),
+        plan: n % PLANS.len(),
+        url: n % URLS.len(),
+        cart: n as i64 % 4,
+    };
+    let log: Vec<LogEvent> = (0..300).map(event).collect();
+    let sessions = sessions(&log);
+    let all = tables(&log, &sessions, Zone::UTC, |_| true);
+    let from = Day::parse("2026-03-28").unwrap();
+    let query = Query::new(Window { from, to: from, today: from });
+    for kind in [
+        ReportKind::Summary,
+        ReportKind::Heatmap,
+        ReportKind::Visitors,
+        ReportKind::Funnel,
+        ReportKind::Goals,
+        ReportKind::Conversations,
+        ReportKind::Paths,
+        ReportKind::Performance,
+    ] {
+        let plain = request(kind, &query, 0);
+        let by = vec![Field::parse("event.timestamp", Subject::Sessions).unwrap()];
+        let answer_by = answer(&all, &ReportRequest { by, by_limit: None, ..plain.clone() });
+        assert_eq!(figures(answer_by.clone()), figures(answer(&all, &plain)), "{kind:?}");
+        let groups = answer_by["groups"].as_array().unwrap();
+        assert_eq!(groups.len(), 100, "{kind:?}");
+        for group in groups {
+            let instant = time(group["values"][0].as_str().unwrap());
+            let of_group = tables(&log, &sessions, Zone::UTC, |s| s.has_event(|e| at(e.minute) == instant));
+            assert_eq!(figures(group.clone()), figures(answer(&of_group, &plain)), "{kind:?} {group}");
+        }
+    }
+}
+
+#[test]
 fn empty_selection_and_pruned_events_have_notes() {
     let log = [LogEvent { chatbot: 0, key: 0, minute: 0, name: 1, plan: 0, url: 0, cart: 1 }];
     let sessions = sessions(&log);
