@@ -3,8 +3,22 @@
 use proptest::prelude::*;
 
 use super::steps::{Chain, Limits, StepEvent};
-use super::{any_order, chain, strict};
+use super::{any_order, chain, strict, to_hundredths};
 use crate::time::Micros;
+
+#[test]
+fn wait_is_rounded_half_up_to_hundredths_of_a_second() {
+    for (time, expected) in [
+        // In milliseconds, this is 403,294,615, which would be rounded up.
+        (403_294_614_685, 403_294_610_000),
+        (4_999, 0),
+        (5_000, 10_000),
+        (14_999, 10_000),
+        (-7_000, 0),
+    ] {
+        assert_eq!(to_hundredths(time), expected, "{time}");
+    }
+}
 
 /// Returns all chains of up to `steps` events, including the empty one, by trying every event for
 /// every step.

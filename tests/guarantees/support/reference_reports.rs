@@ -581,11 +581,16 @@ impl<'a> ReferenceReports<'a> {
     }
 }
 
-/// Returns a percentile of sorted times by nearest rank, in milliseconds: the smallest time that at
-/// least `percent` percent of the times do not exceed.
-pub(super) fn rank_ms(times: &[i64], percent: usize) -> Option<i64> {
+/// Returns a percentile of sorted times by nearest rank: the smallest time that at least `percent`
+/// percent of the times do not exceed.
+pub(super) fn rank(times: &[i64], percent: usize) -> Option<i64> {
     let count = (1..=times.len()).find(|count| count * 100 >= percent * times.len());
-    count.map(|count| round_half_up(times[count - 1], 1000))
+    count.map(|count| times[count - 1])
+}
+
+/// Returns a percentile of sorted times in milliseconds.
+pub(super) fn rank_ms(times: &[i64], percent: usize) -> Option<i64> {
+    rank(times, percent).map(|time| round_half_up(time, 1000))
 }
 
 /// Returns the statistics of times in microseconds.

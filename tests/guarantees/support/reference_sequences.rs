@@ -7,7 +7,7 @@ use chrono::{Datelike, Duration, TimeZone, Timelike};
 use serde_json::{Value, json};
 
 use super::reference_reports::{
-    ReferenceReports, Scope, decimals, mean_ms, number, rank_ms, round_half_up, text,
+    ReferenceReports, Scope, decimals, mean_ms, number, rank, rank_ms, round_half_up, text,
 };
 use super::tables::Row;
 
@@ -217,7 +217,7 @@ impl ReferenceReports<'_> {
             }
         }
         let seconds = |waits: &[i64], percent: usize| {
-            rank_ms(waits, percent).map(|ms| round_half_up(ms, 10) as f64 / 100.0)
+            rank(waits, percent).map(|time| round_half_up(time, 10_000) as f64 / 100.0)
         };
         let steps = counts.iter().enumerate().map(|(step, count)| {
             let before = if step == 0 { *count } else { counts[step - 1] };
