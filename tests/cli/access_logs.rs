@@ -1,0 +1,81 @@
+//! Access logs: pages without a host, and requests for static resources.
+
+use serde_json::json;
+
+use crate::harness::Sandbox;
+
+#[test]
+fn page_without_host_is_its_path() {
+    let sandbox = Sandbox::new();
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    let logs = [
+        (
+            "nginx.log",
+            json!({"remote_addr": "192.0.2.1", "http_user_agent": agent, "msec": 1_794_225_600,
+                "request_uri": "/a?utm_source=x", "request_method": "GET"})
+            .to_string(),
+        ),
+        (
+            "caddy.log",
+            json!({"logger": "http.log.access", "ts": 1_794_225_600, "msg": "handled request", "level": "info",
+                "request": {"remote_ip": "192.0.2.1", "method": "GET", "uri": "/a?utm_source=x",
+                    "headers": {"User-Agent": [agent]}}})
+            .to_string(),
+        ),
+        (
+            "traefik.log",
+            json!({"ClientHost": "192.0.2.1", "RequestMethod": "GET", "RequestPath": "/a?utm_source=x",
+                "StartUTC": "2026-11-09T12:00:00Z", "request_User-Agent": agent})
+            .to_string(),
+        ),
+        (
+            "umami.csv",
+            "website_id,visit_id,session_id,event_type,created_at,url_path,url_query\n\
+             w,v,s,1,2026-11-09 12:00:00,/a,utm_source=x"
+                .to_owned(),
+        ),
+        (
+            "cloudfront.log",
+            "#Fields: date time x-edge-location c-ip cs-method cs-uri-stem cs-uri-query cs(User-Agent)\n\
+             2026-11-09\t12:00:00\tFRA\t192.0.2.1\tGET\t/a\tutm_source=x\tMozilla/5.0%20(X11)"
+                .to_owned(),
+        ),
+    ];
+    for (file, text) in logs {
+        sandbox.write(file, text + "\n");
+        sandbox.wa(&format!("--store {file}.d ingest --chatbot c {file}")).exits(0);
+        let event = sandbox.wa(&format!("--store {file}.d events --format ndjson")).json();
+        let found = ["event_name", "page_url", "utm_source"].map(|key| event[key].as_str().unwrap_or(""));
+        assert_eq!(found, ["page_view", "/a?utm_source=x", "x"], "{file}");
+    }
+}
+
+#[test]
+fn extension_of_a_query_names_no_static_resource() {
+    let sandbox = Sandbox::new();
+    let targets = ["/search?q=a.png", "/login?next=/app.js", "/a.png", "/a.png?v=1", "/app.js"];
+    let combined = |target: &str| {
+        format!(
+            "192.0.2.1 - - [09/Nov/2026:12:00:00 +0000] \"GET {target} HTTP/1.1\" 200 5 \"-\" \"agent\"\n"
+        )
+    };
+    let nginx = |target: &str| {
+        let record = json!({"remote_addr": "192.0.2.1", "http_user_agent": "agent", "msec": 1_794_225_600,
+            "request_uri": target, "host": "h"});
+        format!("{record}\n")
+    };
+    sandbox.write("apache.log", targets.map(combined).concat());
+    sandbox.write("nginx.log", targets.map(nginx).concat());
+    for file in ["apache.log", "nginx.log"] {
+        sandbox.wa(&format!("--store {file}.d ingest --chatbot c {file}")).exits(0);
+        let report = sandbox.wa(&format!("--store {file}.d report events --format json")).json();
+        let mut counts: Vec<(&str, u64)> = report["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| (event["event_name"].as_str().unwrap(), event["event_count"].as_u64().unwrap()))
+            .collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [("asset_requested", 3), ("page_view", 2)], "{file}");
+    }
+}
