@@ -12,17 +12,17 @@ pub struct Utf16Decoder {
 
 impl Utf16Decoder {
     /// Returns the decoder of an input that begins with `head`; `None` if it is not UTF-16. UTF-16
-    /// is recognized by its byte order mark, or by the zero bytes of two ASCII characters if the
-    /// first character can begin JSON.
+    /// is recognized by its byte order mark, or by the zero bytes of two ASCII characters that are
+    /// not control characters.
     pub fn detect(head: &[u8]) -> Option<Utf16Decoder> {
-        let begins_json = |byte: u8| matches!(byte, b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n');
+        let is_text = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
         let encoding = match *head {
             // UTF-32.
             [0xff, 0xfe, 0, 0, ..] => return None,
             [0xff, 0xfe, ..] => UTF_16LE,
             [0xfe, 0xff, ..] => UTF_16BE,
-            [first, 0, second, 0, ..] if begins_json(first) && second != 0 => UTF_16LE,
-            [0, first, 0, second, ..] if begins_json(first) && second != 0 => UTF_16BE,
+            [first, 0, second, 0, ..] if is_text(first) && is_text(second) => UTF_16LE,
+            [0, first, 0, second, ..] if is_text(first) && is_text(second) => UTF_16BE,
             _ => return None,
         };
         Some(Utf16Decoder { decoder: encoding.new_decoder_with_bom_removal() })
@@ -82,6 +82,11 @@ mod tests {
                     assert_eq!(decode(&bytes, size).as_deref(), Some(text.as_bytes()), "{size}");
                 }
             }
+        }
+        let rows = "id,time\n1,2026-11-09\n";
+        for big_endian in [false, true] {
+            assert_eq!(decode(&encoded(rows, big_endian), 3).unwrap(), rows.as_bytes());
+            assert!(decode(&encoded("i\u{1}", big_endian), 3).is_none());
         }
         assert!(decode(text.as_bytes(), 1).is_none());
         assert!(decode(&encoded("\u{feff}\0", false), 1).is_none(), "UTF-32");

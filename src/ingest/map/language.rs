@@ -10,8 +10,8 @@ use super::expression::{Expression, FilteredPlace};
 use super::local_time::prepare_pattern;
 use super::names::Names;
 use super::nulls::Nulls;
-use super::pointer::Pointer;
 use super::pointer::tree::{PointerTree, PointerTreeBuilder};
+use super::pointer::{ListStep, Pointer};
 use super::toml_file::{Entry, TomlFile};
 use super::unwrap::{Join, JoinEnd, Place};
 use super::{Defaults, EventMap, Map, MapKind, Reader};
@@ -53,6 +53,8 @@ struct Draft {
     /// The first key that needs `[event]`.
     event_map_key: Option<(String, usize)>,
     default_at: usize,
+    /// The largest number of `^` signs of a pointer of an event, and its position.
+    levels_up: (usize, usize),
 }
 
 impl Map {
@@ -135,8 +137,12 @@ fn read_key(file: TomlFile<'_>, entry: Entry<'_>, map: &mut Map, draft: &mut Dra
             draft.default_at = entry.at;
             draft.defaults = Some(defaults(file, entry)?);
         }
-        "event" => draft.events = Some(events(file, entry)?),
+        "event" => {
+            draft.events = Some(events(file, entry)?);
+            draft.levels_up = draft.levels_up.max(levels_up(file, entry)?);
+        }
         "properties" => {
+            draft.levels_up = draft.levels_up.max(levels_up(file, entry)?);
             let entries = file.table(entry)?;
             draft.properties = entries
                 .into_iter()
@@ -163,6 +169,18 @@ fn finish(file: TomlFile<'_>, mut map: Map, draft: Draft) -> Result<Map> {
             ));
         }
         (Some(events), None) => {
+            let (up, at) = draft.levels_up;
+            let outer = outer_levels(&map.unwrap);
+            if up > outer {
+                let message = match outer {
+                    0 => "there is no outer level for '^': the map has no 'unwrap'".to_owned(),
+                    1 => "the events of 'unwrap' have one outer level, so '^' can occur once".to_owned(),
+                    _ => {
+                        format!("the events of 'unwrap' have {outer} outer levels, but '^' occurs {up} times")
+                    }
+                };
+                return Err(file.error(at, &message));
+            }
             let mut events = EventMap { properties: draft.properties, names: draft.names, ..events };
             events.pointers = pointers(&mut map, &mut events);
             map.kind = MapKind::Events(events);
@@ -188,6 +206,28 @@ fn finish(file: TomlFile<'_>, mut map: Map, draft: Draft) -> Result<Map> {
         }
     }
     Ok(map)
+}
+
+/// Returns the largest number of `^` signs of the pointers in a table of expressions, and the
+/// position of the expression.
+fn levels_up(file: TomlFile<'_>, entry: Entry<'_>) -> Result<(usize, usize)> {
+    let mut most = (0, 0);
+    for part in file.table(entry)? {
+        let mut up = 0;
+        expression(file, part)?.for_each_pointer(&mut |pointer| up = up.max(pointer.up));
+        most = most.max((up, part.value_at));
+    }
+    Ok(most)
+}
+
+/// Returns the largest number of levels outside of an event: the record, and the element at each
+/// `*` before the end of a place. Without a place, the record is the event.
+fn outer_levels(places: &[Place]) -> usize {
+    let levels = places.iter().map(|place| {
+        let steps = place.pointer.steps.split_last().map_or(&[][..], |(_, before)| before);
+        1 + steps.iter().filter(|step| step.in_list == ListStep::Any).count()
+    });
+    levels.max().unwrap_or(0)
 }
 
 /// Arranges the pointers that are evaluated for each event.
@@ -330,6 +370,9 @@ fn expression(file: TomlFile<'_>, entry: Entry<'_>) -> Result<Expression> {
 fn expression_of(file: TomlFile<'_>, key: &str, value: &DeValue<'_>, at: usize) -> Result<Expression> {
     match value {
         DeValue::String(text) => Expression::parse(text).map_err(|e| file.error(at, &e)),
+        DeValue::Array(list) if list.is_empty() => {
+            Err(file.error(at, &format!("the list of '{key}' is empty: it needs at least one expression")))
+        }
         DeValue::Array(list) => {
             let item =
                 |item: &Spanned<DeValue<'_>>| expression_of(file, key, item.get_ref(), item.span().start);
@@ -438,6 +481,30 @@ mod tests {
         assert!(error("about = \"x\n").starts_with("my.toml:1: "));
         assert!(error("unwrap = \"/a\"\njoin = { by = \"/b\" }").contains("'join' needs"));
         assert!(error("unwrap = \"^/a\"").contains("'^' is not allowed"));
+        assert_eq!(
+            error("[event]\nevent_name = []"),
+            "my.toml:2: the list of 'event_name' is empty: it needs at least one expression"
+        );
+    }
+
+    #[test]
+    fn pointer_beyond_the_record_is_an_error() {
+        assert_eq!(
+            error("[event]\nevent_name = \"/e\"\nuser_id = [\"/a\", \"{^/b}\"]"),
+            "my.toml:3: there is no outer level for '^': the map has no 'unwrap'"
+        );
+        // The levels outside of an event at `/a/*/b` are the element of the list and the record.
+        let map = |up: &str, place: &str| {
+            Map::parse("my.toml", &format!("unwrap = '{place}'\n[event]\nevent_name = '{up}/e'"))
+        };
+        for (up, place, is_valid) in
+            [("^", "/a", true), ("^^", "/a", false), ("^", "/a/*", true), ("^^", "/a/*", false)]
+        {
+            assert_eq!(map(up, place).is_ok(), is_valid, "{up} {place}");
+        }
+        assert!(map("^^", "/a/*/b").is_ok());
+        let message = map("^^^", "/a/*/b").unwrap_err().to_string();
+        assert_eq!(message, "my.toml:3: the events of 'unwrap' have 2 outer levels, but '^' occurs 3 times");
     }
 
     #[test]
