@@ -50,6 +50,11 @@ impl IngestCounts {
         self.rejected.values().sum()
     }
 
+    /// Returns whether all records that were read to their end were ignored.
+    pub fn all_ignored(&self) -> bool {
+        self.ignored > 0 && self.ignored + self.unfinished == self.read
+    }
+
     /// Returns the figures that `wa status` shows for an ingest that started at `at`.
     pub fn last_run(&self, at: Micros) -> LastRun {
         let counts = [

@@ -2,9 +2,12 @@
 //!
 //! All are in one test binary, because each binary links Polars.
 
+mod access_logs;
+mod broken_values;
 mod conventions;
 mod cron;
 mod dashboard;
+mod detection;
 mod disk;
 mod docs;
 mod examples;

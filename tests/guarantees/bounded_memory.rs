@@ -385,3 +385,37 @@ fn bounded_memory_breakdown_by_many_values_stays_bounded() {
         assert!(peak <= BUDGET, "{report} took {peak} MiB");
     }
 }
+
+/// A small gzip file inside a record can hold a thousand times its size.
+#[test]
+fn bounded_memory_wrapped_gzip_bomb_stays_within_budget() {
+    use base64::Engine;
+    let folder = fixtures::folder();
+    let zipped = |text: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(text).unwrap();
+        base64::engine::general_purpose::STANDARD.encode(gzip.finish().unwrap())
+    };
+    let record = |data: &str| format!("{{\"awslogs\":{{\"data\":\"{data}\"}}}}\n");
+    let message = |events: &str, owner: &str| {
+        format!("{{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{events}],\"owner\":\"{owner}\"}}")
+    };
+    let event = "{\\\"event_name\\\":\\\"a\\\",\\\"session_id\\\":1,\\\"timestamp\\\":1790000000}";
+    let event = format!("{{\"id\":\"1\",\"timestamp\":1790000000000,\"message\":\"{event}\"}}");
+    let good = record(&zipped(message(&event, "o").as_bytes()));
+    let bomb = record(&zipped(message("", &"x".repeat(15_000_000)).as_bytes()));
+    // Bombs within a record that shrinks well itself.
+    let nested = record(&zipped(bomb.repeat(200).as_bytes()));
+    fs::write(folder.path().join("bombs.ndjson"), good + &bomb.repeat(200) + &nested).unwrap();
+    let (status, peak) =
+        run(folder.path(), &["--quiet", "ingest", "bombs.ndjson", "--memory", "256M", "--chatbot", "c"]);
+    eprintln!("{peak} MiB");
+    assert_eq!(status, Some(0));
+    assert!(peak <= BUDGET, "{peak} MiB");
+    let rejects = wa(folder.path(), NOW).args(["rejects", "--format", "json"]).output().unwrap();
+    let rejects: serde_json::Value = serde_json::from_slice(&rejects.stdout).unwrap();
+    // Equal lines are stored once.
+    assert_eq!(rejects["reasons"], serde_json::json!({"bad_wrapping": 2}));
+    let (_, peak) = run(folder.path(), &["preview", "bombs.ndjson"]);
+    assert!(peak <= BUDGET, "preview took {peak} MiB");
+}

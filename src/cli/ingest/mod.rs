@@ -13,7 +13,7 @@ use super::{Globals, Printer};
 use crate::config::ResolvedConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::explanation::Explanation;
-use crate::ingest::{self, RejectReason, SharedMap};
+use crate::ingest::{self, FileSummary, RejectReason, SharedMap};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::time::{Clock, Zone};
 
@@ -26,7 +26,7 @@ use crate::time::{Clock, Zone};
 /// line is rejected, counted, and stored with its reason. The ingest summary at the end counts the
 /// outcomes of all events. With --quiet, it is printed only after an error or if lines were newly
 /// rejected. Rejected lines do not change the exit status, unless all lines are rejected: then it
-/// is 4, and the output describes the lines.
+/// is 4, and the output describes the lines. It is also 4 if a detected map ignores all records.
 ///
 /// The first ingest creates the store and writes its settings, including --ip, --geoip and
 /// --memory, to wa.toml.
@@ -215,7 +215,7 @@ pub fn run(options: &Options, printer: &Printer) -> Result<()> {
     for problem in &report.problems {
         printer.error(problem);
     }
-    ingest_summary::notes(&report, options.config.settings.timezone, printer);
+    ingest_summary::notes(&report, options.config.settings.timezone, options.map.is_some(), printer);
     if report.new_rejects > 0 {
         // If the format of a log changes, all its lines are rejected, and cron must report that.
         printer.needs_attention();
@@ -254,6 +254,28 @@ fn all_rejected(explanation: &Explanation, events: u64) -> Error {
     Error::new(ErrorKind::PartialInput, message).hint(hint)
 }
 
+/// Returns the error of an ingest whose records were all ignored by a detected map.
+fn all_ignored(file: &FileSummary, records: u64) -> Error {
+    let map = file.map.as_deref().unwrap_or("wa");
+    let name = match file.file.as_str() {
+        "-" => "standard input",
+        name => name,
+    };
+    let message = match records {
+        1 => format!("the only record was ignored; nothing was stored: the map '{map}' reads {name}"),
+        _ => format!(
+            "all {} records were ignored; nothing was stored: the map '{map}' reads {name}",
+            group_digits(records)
+        ),
+    };
+    let preview = match file.file.as_str() {
+        "-" => "save the input to a file, and run `wa preview FILE` to see how it is read".to_owned(),
+        name => format!("run `wa preview {}` to see how the file is read", ingest_summary::shell_word(name)),
+    };
+    Error::new(ErrorKind::PartialInput, message)
+        .hint(format!("{preview}; if the map is right, name it: --map {map}"))
+}
+
 /// Returns the outcome of the command.
 fn outcome(report: ingest::IngestReport, options: &Options) -> Result<()> {
     let total = &report.summary.total;
@@ -277,6 +299,9 @@ fn outcome(report: ingest::IngestReport, options: &Options) -> Result<()> {
     }
     if let Some(explanation) = &report.explanation {
         return Err(all_rejected(explanation, total.rejected_total()));
+    }
+    if let Some(file) = ingest_summary::ignored_file(&report, options.map.is_some()) {
+        return Err(all_ignored(file, total.ignored));
     }
     match report.problems.len() {
         0 => Ok(()),

@@ -177,8 +177,18 @@ fn explanation_text(explanation: &Explanation, style: &Style) -> String {
     text
 }
 
-/// Prints notes and warnings that the summary does not contain. `zone` is the store's time zone.
-pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
+/// Returns a file whose records were all ignored by a map that was detected in this ingest, if all
+/// records of the ingest were ignored.
+pub fn ignored_file(report: &IngestReport, is_map_given: bool) -> Option<&FileSummary> {
+    let is_ignored =
+        |file: &&FileSummary| file.counts.ignored > 0 && !matches!(file.outcome, FileOutcome::Resumed { .. });
+    let all = !is_map_given && report.summary.total.all_ignored();
+    report.summary.files.iter().filter(|_| all).find(is_ignored)
+}
+
+/// Prints notes and warnings that the summary does not contain. `zone` is the store's time zone;
+/// `is_map_given` is set if the user chose the map.
+pub fn notes(report: &IngestReport, zone: Zone, is_map_given: bool, printer: &Printer) {
     let total = &report.summary.total;
     if report.utc_times > 0 && zone != Zone::UTC {
         printer.note(&format!(
@@ -189,8 +199,10 @@ pub fn notes(report: &IngestReport, zone: Zone, printer: &Printer) {
             zone.name(),
         ));
     }
-    if total.ignored > 0 && total.ignored == total.read {
-        printer.note("all records were ignored: `wa preview FILE` shows how they are read");
+    if total.all_ignored() && ignored_file(report, is_map_given).is_none() {
+        // The map was right for these files before, or the user chose it.
+        printer.needs_attention();
+        printer.warn("all records were ignored: `wa preview FILE` shows how they are read");
     }
     if report.summary.total.rejected.contains_key(&RejectReason::NoChatbotId) {
         printer.note("lines without chatbot_id were rejected; name their chatbot with --chatbot ID");

@@ -104,6 +104,18 @@ impl Detection {
             _ => Ok(Some(best).filter(|fit| fit.map.is_some())),
         }
     }
+
+    /// Returns the best fits: those that match equally well, and at least half of the records.
+    pub fn best(&self) -> impl Iterator<Item = &Fit> {
+        let mut fits = self.fits.iter().filter(|fit| fit.matches_half(self)).peekable();
+        let best = fits.peek().map(|fit| rank(fit));
+        fits.take_while(move |fit| Some(rank(fit)) == best)
+    }
+
+    /// Removes a map from the result.
+    pub fn remove(&mut self, map: &Map) {
+        self.fits.retain(|fit| fit.map.as_ref().is_none_or(|other| other.sha256 != map.sha256));
+    }
 }
 
 fn rank(fit: &Fit) -> (usize, usize) {
@@ -151,7 +163,9 @@ impl<'c> Examination<'c> {
         self.values.clear();
         let mut buffer = TextBuffer::new(text);
         let mut roots = Vec::new();
-        if values_of(text, &mut self.values, &mut roots).is_err() || roots.is_empty() {
+        let broken = values_of(text, &mut self.values, &mut roots).err();
+        if broken.is_some_and(|broken| !broken.follows_values(text, &self.values, &roots)) || roots.is_empty()
+        {
             return false;
         }
         for root in roots {
@@ -226,12 +240,31 @@ fn count(counts: &mut Vec<(usize, Reader, usize)>, index: usize, reader: Reader,
     }
 }
 
+/// A value that is not JSON, after which the rest of a text is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenValue {
+    /// Why it cannot be read.
+    pub error: TreeError,
+    /// Its position in the text.
+    pub start: usize,
+}
+
+impl BrokenValue {
+    /// Returns whether the values before it can be read: one of them is an object, and this one
+    /// begins like an object or a list. Otherwise the text can be one damaged value.
+    pub fn follows_values(&self, text: &str, values: &Values, roots: &[NodeId]) -> bool {
+        self.error == TreeError::Invalid
+            && matches!(text.as_bytes().get(self.start), Some(b'{' | b'['))
+            && roots.iter().any(|root| values.tree.value(*root).kind() == Kind::Object)
+    }
+}
+
 /// Adds the JSON values of a line to `values`, and their nodes to `roots`; for a list, the nodes of
 /// its elements. U+001E counts as white space.
 ///
 /// # Errors
-/// Fails if the line as a whole is not JSON.
-pub fn values_of(line: &str, values: &mut Values, roots: &mut Vec<NodeId>) -> Result<(), TreeError> {
+/// Fails if the line as a whole is not JSON. The values before the error are added.
+pub fn values_of(line: &str, values: &mut Values, roots: &mut Vec<NodeId>) -> Result<(), BrokenValue> {
     let mut scanner = Scanner::new(line.as_bytes());
     add_values(&mut scanner, 0, line.len(), 0, values, roots)
 }
@@ -250,10 +283,11 @@ pub fn add_values(
     base: usize,
     values: &mut Values,
     roots: &mut Vec<NodeId>,
-) -> Result<(), TreeError> {
+) -> Result<(), BrokenValue> {
     let mut pos = skip_space(scanner, from);
     while pos < end {
-        let (root, after) = values.tree.add(scanner, pos, base)?;
+        let added = values.tree.add(scanner, pos, base);
+        let (root, after) = added.map_err(|error| BrokenValue { error, start: pos })?;
         if values.tree.value(root).kind() == Kind::Array {
             roots.extend(values.tree.children(root));
         } else {

@@ -8,6 +8,12 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 /// The largest output of a filter, in bytes. A small gzip file can expand to any size.
 pub const LIMIT: usize = 16 << 20;
+/// The largest output of `gunzip` regardless of the size of its input, in bytes.
+const FREE_OUTPUT: usize = 64 << 10;
+/// The largest ratio of a larger output to its input. Even the messages of CloudWatch, with their
+/// long ids, do not shrink to a hundredth; repeated bytes do, and then a short log would take the
+/// time and the memory of a long one.
+const MAX_RATIO: usize = 100;
 
 /// The names of the filters.
 pub const NAMES: [&str; 5] = ["lower", "strip", "urldecode", "base64", "gunzip"];
@@ -55,9 +61,10 @@ impl Filter {
             Filter::Base64 => BASE64.decode(bytes.trim_ascii()).ok(),
             Filter::Gunzip => {
                 let mut out = Vec::new();
+                let limit = (FREE_OUTPUT + bytes.len().saturating_mul(MAX_RATIO)).min(LIMIT);
                 let decoder = flate2::read::MultiGzDecoder::new(&*bytes);
-                decoder.take(LIMIT as u64 + 1).read_to_end(&mut out).ok()?;
-                (out.len() <= LIMIT).then_some(out)
+                decoder.take(limit as u64 + 1).read_to_end(&mut out).ok()?;
+                (out.len() <= limit).then_some(out)
             }
         }
     }
@@ -132,13 +139,22 @@ mod tests {
     #[test]
     fn gzip_in_base64_is_decoded_up_to_the_limit() {
         let zipped = |bytes: &[u8]| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
             encoder.write_all(bytes).unwrap();
             BASE64.encode(encoder.finish().unwrap())
         };
         assert_eq!(filtered("base64|gunzip", &zipped(b"{\"a\":1}")), Some("{\"a\":1}".into()));
-        assert_eq!(filtered("base64|gunzip", &zipped(&vec![b'x'; LIMIT])).unwrap().len(), LIMIT);
-        assert_eq!(filtered("base64|gunzip", &zipped(&vec![b'x'; LIMIT + 1])), None);
+        // Digits of a hash, since text of one letter shrinks too much.
+        let digits = |length: usize| -> Vec<u8> {
+            let hash = |n: u64| format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            (0..).flat_map(|n| hash(n).into_bytes()).take(length).collect()
+        };
+        assert_eq!(filtered("base64|gunzip", &zipped(&digits(LIMIT))).unwrap().len(), LIMIT);
+        assert_eq!(filtered("base64|gunzip", &zipped(&digits(LIMIT + 1))), None);
+        // 64 KiB of one letter are always decoded; four MiB of it shrink to less than 1%.
+        let letters = |length: usize| filtered("base64|gunzip", &zipped(&vec![b'x'; length]));
+        assert_eq!(letters(FREE_OUTPUT).unwrap().len(), FREE_OUTPUT);
+        assert_eq!(letters(4 << 20), None);
     }
 
     #[test]

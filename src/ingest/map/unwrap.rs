@@ -41,7 +41,10 @@ pub struct Unwrapped {
     pub text: Option<Span>,
 }
 
-/// The error of a value to which a filter cannot be applied.
+/// The largest total output of the filters of a record, in bytes.
+pub const UNWRAPPED_LIMIT: usize = 2 * filter::LIMIT;
+
+/// The error of a value to which a filter cannot be applied, or of too much output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadWrapping;
 
@@ -54,11 +57,19 @@ pub fn values_at(
     root: NodeId,
     places: &[Place],
 ) -> Result<Vec<Unwrapped>, BadWrapping> {
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for place in places {
         collect(record, &mut vec![root], root, &place.pointer.steps, place, &mut found)?;
     }
-    Ok(found)
+    Ok(found.values)
+}
+
+/// The values that were found so far.
+#[derive(Default)]
+struct Found {
+    values: Vec<Unwrapped>,
+    /// The total output of the filters, in bytes.
+    output: usize,
 }
 
 fn collect(
@@ -67,7 +78,7 @@ fn collect(
     node: NodeId,
     steps: &[Step],
     place: &Place,
-    found: &mut Vec<Unwrapped>,
+    found: &mut Found,
 ) -> Result<(), BadWrapping> {
     let Some((step, rest)) = steps.split_first() else {
         return end(record, levels, node, place, found);
@@ -100,13 +111,13 @@ fn end(
     levels: &mut Vec<NodeId>,
     node: NodeId,
     place: &Place,
-    found: &mut Vec<Unwrapped>,
+    found: &mut Found,
 ) -> Result<(), BadWrapping> {
     let value = record.values.tree.value(node);
     if value.kind() == Kind::Array && !record.values.tree.is_empty(node) {
         if let Some(text) = byte_list(record, node) {
             let text = Some(record.buffer.push(&text));
-            found.push(Unwrapped { levels: with(levels, node), text });
+            found.values.push(Unwrapped { levels: with(levels, node), text });
             return Ok(());
         }
         let elements: Vec<NodeId> = record.values.tree.children(node).collect();
@@ -126,7 +137,7 @@ fn add(
     levels: &[NodeId],
     node: NodeId,
     place: &Place,
-    found: &mut Vec<Unwrapped>,
+    found: &mut Found,
 ) -> Result<(), BadWrapping> {
     if record.is_null(node) {
         return Ok(());
@@ -137,11 +148,20 @@ fn add(
         if !place.filters.is_empty() {
             let filtered = filter::apply_all(&place.filters, record.buffer.get(span).unwrap_or(""));
             span = record.buffer.push(&filtered.ok_or(BadWrapping)?);
+            found.output += span.len as usize;
+            if found.output > UNWRAPPED_LIMIT {
+                return Err(BadWrapping);
+            }
         }
         text = Some(span);
     }
-    found.push(Unwrapped { levels: with(levels, node), text });
+    found.values.push(Unwrapped { levels: with(levels, node), text });
     Ok(())
+}
+
+/// Returns the total length of the texts of values.
+pub fn output_size(found: &[Unwrapped]) -> usize {
+    found.iter().filter_map(|value| value.text).map(|text| text.len as usize).sum()
 }
 
 /// Returns the levels, followed by the node to which a pointer leads.

@@ -466,7 +466,7 @@ impl<'a> BlockLines<'a, '_> {
             self.counts.blank += 1;
             return end + 1;
         }
-        if self.parse_values(number, from, end) {
+        if self.parse_values(number, from, end, !has_end && self.unfinished) {
             return end + 1;
         }
         let value = self.scanner.value(self.scanner.skip_space(from));
@@ -483,13 +483,20 @@ impl<'a> BlockLines<'a, '_> {
         end + 1
     }
 
-    /// Parses a line that holds several values, or a list of values. Returns false for any other
-    /// line, and if no value is an object.
+    /// Parses a line that holds several values, or a list of values. If an object or a list after
+    /// them is invalid, it is rejected with the rest of the line, unless the line may continue.
+    /// Returns false for any other line, and if no value is an object.
     #[cold]
-    fn parse_values(&mut self, number: u64, from: usize, end: usize) -> bool {
-        let (mut pos, mut values) = (self.skip_separators(from), Vec::new());
+    fn parse_values(&mut self, number: u64, from: usize, end: usize, may_continue: bool) -> bool {
+        let (mut pos, mut values, mut broken) = (self.skip_separators(from), Vec::new(), None);
         while pos < end {
-            let Some(value) = self.scanner.value(pos) else { return false };
+            let Some(value) = self.scanner.value(pos) else {
+                if may_continue || !matches!(self.scanner.at(pos), b'{' | b'[') {
+                    return false;
+                }
+                broken = Some(pos);
+                break;
+            };
             pos = self.skip_separators(value.end as usize);
             values.push(value);
         }
@@ -509,7 +516,24 @@ impl<'a> BlockLines<'a, '_> {
             return false;
         }
         records.into_iter().for_each(|record| self.parse_value(number, record));
+        if let Some(start) = broken {
+            self.reject_rest(number, start, end);
+        }
         true
+    }
+
+    /// Rejects the rest of a line, from an invalid value after valid ones.
+    #[cold]
+    pub(super) fn reject_rest(&mut self, number: u64, start: usize, end: usize) {
+        self.line.clear();
+        let rest = Span { start: start as u32, len: (end - start) as u32 };
+        if self.selects_value(rest) && self.is_selected() {
+            let offset = self.record.offset.replace(self.offset + start as u64);
+            self.counts.read += 1;
+            self.reject(number, RejectReason::NotJson, None, start, end, None);
+            self.record.offset = offset;
+        }
+        self.emit_if_full();
     }
 
     /// Parses a value that shares its line with other values.

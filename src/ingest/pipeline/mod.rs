@@ -291,7 +291,7 @@ pub fn check_settings(manifest: &Manifest, settings: &Settings) -> Result<()> {
 
 /// Version of the rules by which lines are read. Increase it when lines that were rejected become
 /// valid, so that ingested files are read again.
-const READING_RULES: u32 = 3;
+const READING_RULES: u32 = 4;
 
 /// Returns the rules that decide whether an ingested file would be read in the same way again.
 pub(crate) fn read_rules(

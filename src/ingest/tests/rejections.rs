@@ -24,7 +24,11 @@ fn invalid_lines_are_rejected_with_their_reason() {
     // The elements of a list are events. So are values that follow one another.
     assert_eq!(reason("[{\"event_name\":\"x\"}]"), "no_chatbot_id");
     assert_eq!(lines("{}{\"type\":1} [7]").reasons(), ["no_event_name", "no_event_name", "not_an_object"]);
-    assert_eq!(lines("{} {").reasons(), ["not_json"]);
+    // Only the rest of the line is lost. Other text after an object can be a damaged object.
+    assert_eq!(lines("{} {").reasons(), ["no_event_name", "not_json"]);
+    assert_eq!(lines("{} x").reasons(), ["not_json"]);
+    assert_eq!(lines("{}}").reasons(), ["not_json"]);
+    assert_eq!(lines("1 {").reasons(), ["not_json"]);
     for line in [
         "{}",
         r#"{"event_name":""}"#,

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader};
 use crate::ingest::map::detect::{Ambiguous, Candidates, Detection, EXAMINED, Examination, named_events};
 use crate::ingest::map::{Reader, SharedMap};
+use crate::json::Scanner;
 
 /// Prefix of the line that names the columns of a W3C log.
 const FIELDS: &str = "#Fields:";
@@ -39,7 +40,8 @@ pub fn detect_format(
     let head = head(blocks);
     let ambiguous = |maps: Ambiguous| maps.of_file(blocks.name());
     let Some(given) = given else {
-        let detection = examine(&head, candidates);
+        let mut detection = examine(&head, candidates);
+        remove_empty_wrappings(&mut detection, &head, candidates);
         let chosen = detection.choose().map_err(ambiguous)?;
         let map = chosen.and_then(|fit| fit.map.clone());
         let format = format_of(&head, map, chosen.map_or(Reader::Json, |fit| fit.reader));
@@ -49,7 +51,8 @@ pub fn detect_format(
     let detection = examine(&head, &Candidates { maps: vec![given.clone()], chosen: None });
     if !given.is_wrapping() && !reads(given, &head, &detection) {
         let wrappings = candidates.within(given.clone());
-        let outside = examine(&head, &wrappings);
+        let mut outside = examine(&head, &wrappings);
+        remove_empty_wrappings(&mut outside, &head, &wrappings);
         if let Some(fit) = outside.choose().map_err(ambiguous)?.filter(|fit| fit.map.is_some()) {
             let within = Some(given.clone());
             let format = FileFormat { within, ..format_of(&head, fit.map.clone(), fit.reader) };
@@ -93,6 +96,31 @@ fn reads(map: &SharedMap, head: &Head, detection: &Detection) -> bool {
     named * 2 >= examined
 }
 
+/// Removes the best wrappings from the result if none of their first values can be an event. The
+/// keys of some shippers are so common (`message`, `date`, `type`) that other logs have them too,
+/// and a wrapping would ignore all of these records.
+fn remove_empty_wrappings(detection: &mut Detection, head: &Head, candidates: &Candidates) {
+    let shared = Arc::new(candidates.clone());
+    let is_empty = |map: &SharedMap| map.is_wrapping() && !contains_event(head, map, &shared);
+    loop {
+        let empty = detection.best().filter_map(|fit| fit.map.as_ref()).find(|map| is_empty(map)).cloned();
+        let Some(empty) = empty else { return };
+        detection.remove(&empty);
+    }
+}
+
+/// Returns whether one of the first values inside a wrapping can be an event.
+fn contains_event(head: &Head, map: &SharedMap, candidates: &Arc<Candidates>) -> bool {
+    let mut unwrapper = Unwrapper::new(map.clone(), candidates.clone(), None);
+    let mut found = false;
+    records(head, &mut |text| {
+        unwrapper.push(text, Position { line: 0, offset: 0 });
+        found = !unwrapper.take().records.is_empty() || unwrapper.ambiguous().is_some();
+        !found
+    });
+    found || unwrapper.has_pending_json()
+}
+
 /// Returns two maps that match one of the first values inside a wrapping equally well.
 fn ambiguity_within(head: &Head, format: &FileFormat, candidates: &Candidates) -> Option<Ambiguous> {
     let map = format.map.as_ref().filter(|map| map.is_wrapping())?;
@@ -100,6 +128,7 @@ fn ambiguity_within(head: &Head, format: &FileFormat, candidates: &Candidates) -
     let mut left = EXAMINED;
     records(head, &mut |text| {
         unwrapper.push(text, Position { line: 0, offset: 0 });
+        unwrapper.take();
         left -= 1;
         left > 0
     });
@@ -108,19 +137,14 @@ fn ambiguity_within(head: &Head, format: &FileFormat, candidates: &Candidates) -
 
 /// Calls `read` with each record at the beginning of a file, until `read` returns false.
 fn records(head: &Head, read: &mut dyn FnMut(&str) -> bool) {
-    let mut goes_on = true;
     if head.values {
+        let mut goes_on = true;
         let _ = ValueSplitter::new(1, 0).push(head.text.as_bytes(), &mut |value| {
             goes_on = goes_on && read(std::str::from_utf8(value.bytes).unwrap_or(""));
         });
         return;
     }
-    for line in head.lines() {
-        if !goes_on {
-            break;
-        }
-        goes_on = read(line);
-    }
+    let _ = head.all_lines().try_for_each(|line| read(line).then_some(()));
 }
 
 /// Reads the beginning of a file: its first lines, or more if the first line is long.
@@ -141,7 +165,10 @@ fn head(blocks: &mut BlockReader) -> Head {
             continue;
         }
         let is_values = whole && crate::ingest::map::detect::is_values(first);
-        let values = looks_like_json && !is_values && values_span_lines(&valid, whole);
+        let is_growing = ended && blocks.is_plain_file();
+        let values = looks_like_json
+            && !is_values
+            && (values_span_lines(&valid, whole) || (is_growing && is_incomplete_value(&valid)));
         return Head { ended, is_json: is_values || values, values, text: valid };
     }
 }
@@ -149,13 +176,16 @@ fn head(blocks: &mut BlockReader) -> Head {
 impl Head {
     /// Returns the first lines that are not blank.
     fn lines(&self) -> Vec<&str> {
-        let lines = self.text.lines().filter(|line| !line.trim().is_empty());
-        let mut lines: Vec<&str> = lines.take(EXAMINED + 1).collect();
-        if lines.len() > EXAMINED || (!self.ended && lines.len() > 1) {
-            // Drop the last line: it exceeds the limit, or it may be incomplete.
-            lines.pop();
-        }
-        lines
+        self.all_lines().take(EXAMINED).collect()
+    }
+
+    /// Returns the lines that are not blank, except for a last line that may be incomplete.
+    fn all_lines(&self) -> impl Iterator<Item = &str> {
+        let whole = match self.text.trim_ascii_end().rfind('\n') {
+            Some(end) if !self.ended => self.text.get(..end).unwrap_or(""),
+            _ => &self.text,
+        };
+        whole.lines().filter(|line| !line.trim().is_empty())
     }
 }
 
@@ -166,12 +196,28 @@ fn first_line(text: &str) -> Option<&str> {
 /// Returns whether text begins with JSON values that span lines. `has_lines` is set if its first
 /// line is complete but not JSON on its own.
 fn values_span_lines(text: &str, has_lines: bool) -> bool {
-    let mut complete = 0;
+    let (mut complete, mut spans_lines, mut checked) = (0, false, 0);
     let mut splitter = ValueSplitter::new(1, 0);
-    let result = splitter.push(text.as_bytes(), &mut |_| complete += 1);
+    let result = splitter.push(text.as_bytes(), &mut |value| {
+        complete += 1;
+        // Check one value of each line, since a line can have many.
+        if std::mem::replace(&mut checked, value.line) == value.line {
+            return;
+        }
+        let line = text.get(value.offset as usize..).and_then(|rest| rest.lines().next()).unwrap_or("");
+        spans_lines = spans_lines || Scanner::new(line.as_bytes()).value(0).is_none();
+    });
     // Without an error, any complete value is sufficient. With an error, the text can be a broken
-    // line that begins with a complete value, so only an open list counts.
-    complete > 0 && (result.is_ok() || (has_lines && splitter.is_in_list()))
+    // line that begins with a complete value, so only an open list or a value over several lines
+    // counts.
+    complete > 0 && (result.is_ok() || (has_lines && (splitter.is_in_list() || spans_lines)))
+}
+
+/// Returns whether text is the beginning of a JSON value that spans lines.
+fn is_incomplete_value(text: &str) -> bool {
+    let mut splitter = ValueSplitter::new(1, 0);
+    let result = splitter.push(text.as_bytes(), &mut |_| ());
+    result.is_ok() && text.trim().contains('\n') && splitter.incomplete_value().is_some()
 }
 
 fn begins_with_json(text: &str) -> bool {

@@ -9,7 +9,7 @@ use super::unwrapper::{Position, Unwrapper};
 use super::values::{SplitError, SplitValue, ValueSplitter};
 use super::{BrokenReason, BrokenRecord, Layout, Prepared, RECORD_LIMIT, Records};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader, RawBlock};
+use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader, RawBlock, UnfinishedLine};
 use crate::ingest::input::source_registry::ReadPosition;
 use crate::ingest::map::detect::{Candidates, is_values};
 use crate::ingest::map::{Reader, SharedMap};
@@ -185,7 +185,7 @@ impl RecordReader {
         let mut result = Ok(());
         let mut bytes = Vec::new();
         let mut read = 0;
-        let mut damage = None;
+        let (mut damage, mut unfinished) = (None, None);
         while !self.ended && read < BLOCK_SIZE && result.is_ok() {
             bytes.clear();
             match self.blocks.next_bytes(&mut bytes) {
@@ -195,7 +195,11 @@ impl RecordReader {
                 }
                 Ok(false) => {
                     self.ended = true;
-                    result = splitter.finish(&mut emit);
+                    // The writer may not have completed the last value yet.
+                    unfinished = splitter.incomplete_value().filter(|_| self.blocks.is_plain_file());
+                    if unfinished.is_none() {
+                        result = splitter.finish(&mut emit);
+                    }
                 }
                 Err(error) => {
                     self.ended = true;
@@ -204,11 +208,16 @@ impl RecordReader {
             }
         }
         let SplitError { line, offset } = splitter.position();
+        let unfinished_overlong = unfinished.map(|start| UnfinishedLine {
+            line: start.line,
+            offset: start.offset,
+            length: offset - start.offset,
+        });
         if let Err(at) = result {
             self.ended = true;
             damage = Some(self.not_json(at));
         }
-        if text.is_empty() && broken.is_empty() && self.ended {
+        if text.is_empty() && broken.is_empty() && unfinished.is_none() && self.ended {
             return damage.map_or(Ok(None), Err);
         }
         if let Some(error) = damage {
@@ -218,7 +227,8 @@ impl RecordReader {
         let position = ReadPosition { consumed: offset, content: None, lines: line - 1, plain: false };
         let records =
             Records { layout: Layout::Prepared(records), map: self.format.map.clone(), ignored: 0, broken };
-        let raw = RawBlock { bytes: text, records: Some(Box::new(records)), ..RawBlock::default() };
+        let records = Some(Box::new(records));
+        let raw = RawBlock { bytes: text, records, unfinished_overlong, ..RawBlock::default() };
         Ok(Some((raw, position)))
     }
 
@@ -260,13 +270,23 @@ impl RecordReader {
                 }
                 None => {
                     let Some(unwrapper) = &mut self.unwrapper else { return Ok(None) };
+                    let (end, _) = self.blocks.position();
+                    let may_grow = self.blocks.is_plain_file();
+                    let unfinished = may_grow.then(|| unwrapper.leave_unfinished()).flatten();
+                    let unfinished_overlong = unfinished.map(|Position { line, offset }| UnfinishedLine {
+                        line,
+                        offset,
+                        length: end.saturating_sub(offset),
+                    });
                     unwrapper.finish();
                     let block = unwrapper.take();
                     self.failure = self.ambiguous();
-                    if block.records.is_empty() && block.broken.is_empty() && block.ignored == 0 {
+                    let is_empty = block.records.is_empty() && block.broken.is_empty() && block.ignored == 0;
+                    if is_empty && unfinished_overlong.is_none() {
                         return self.failure.take().map_or(Ok(None), Err);
                     }
-                    return Ok(Some(self.prepared(block, RawBlock::default())));
+                    let rest = RawBlock { unfinished_overlong, ..RawBlock::default() };
+                    return Ok(Some(self.prepared(block, rest)));
                 }
             }
         }
@@ -309,11 +329,7 @@ impl RecordReader {
                 // The writer may not have completed the last line yet.
                 Ok(text) if raw.unfinished && is_last && !is_values(text) => {
                     let (line, length) = (position.line, text.len() as u64);
-                    let unfinished = crate::ingest::input::blocks::UnfinishedLine {
-                        line,
-                        offset: position.offset,
-                        length,
-                    };
+                    let unfinished = UnfinishedLine { line, offset: position.offset, length };
                     raw.unfinished_overlong = Some(unfinished);
                 }
                 Ok(text) => unwrapper.push(text, position),

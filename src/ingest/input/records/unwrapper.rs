@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use super::defaults::{Given, given};
 use super::{BrokenReason, BrokenRecord, Prepared, RECORD_LIMIT};
-use crate::ingest::map::detect::{Ambiguous, Candidates, values_of};
+use crate::ingest::map::detect::{Ambiguous, BrokenValue, Candidates, is_values, values_of};
 use crate::ingest::map::record::{Record, Values};
 use crate::ingest::map::row::{RowField, RowKeys};
-use crate::ingest::map::unwrap::{Join, JoinEnd, Unwrapped, values_at};
+use crate::ingest::map::unwrap::{Join, JoinEnd, UNWRAPPED_LIMIT, Unwrapped, output_size, values_at};
 use crate::ingest::map::{Defaults, Map, MapKind, Reader, SharedMap};
 use crate::json::{Key, Kind, NodeId, Span, TextBuffer, compact};
 use crate::time::Zone;
@@ -33,6 +33,8 @@ pub struct Unwrapper {
     /// Whether text was joined from several records. If so, reading cannot resume in the middle of
     /// the file.
     has_joined: bool,
+    /// Length of the texts that filters have decoded from the current record.
+    decoded: usize,
     /// Two maps that match a value equally well, and the position of the value. Nothing after it is
     /// read.
     ambiguous: Option<(Ambiguous, Position)>,
@@ -88,6 +90,7 @@ impl Unwrapper {
             values: Values::default(),
             pending: Vec::new(),
             has_joined: false,
+            decoded: 0,
             ambiguous: None,
             out: UnwrappedBlock::default(),
         }
@@ -108,6 +111,11 @@ impl Unwrapper {
         !self.has_joined && self.pending.is_empty() && self.map.join.is_none()
     }
 
+    /// Returns whether text that continues in a later record begins like JSON.
+    pub fn has_pending_json(&self) -> bool {
+        self.pending.iter().any(|part| part.text.trim_start().starts_with(['{', '[']))
+    }
+
     /// Returns two maps that match a value equally well, and the position of the value; `None` if
     /// there is no such value.
     pub fn ambiguous(&self) -> Option<&(Ambiguous, Position)> {
@@ -120,6 +128,7 @@ impl Unwrapper {
         let context = Context { position, depth: 1, given: &given };
         let mut buffer = TextBuffer::new(text);
         self.values.clear();
+        self.decoded = 0;
         if map.has_reader(Reader::Text) && !text.trim_start().starts_with(['{', '[']) {
             match self.row(&map, text, &mut buffer) {
                 Some(root) => self.unwrap(&map, &mut buffer, root, &context),
@@ -128,12 +137,32 @@ impl Unwrapper {
             return;
         }
         let mut roots = Vec::new();
-        if values_of(text, &mut self.values, &mut roots).is_err() {
+        let broken = values_of(text, &mut self.values, &mut roots).err();
+        if broken.is_some_and(|broken| !broken.follows_values(text, &self.values, &roots)) {
             return self.add_broken(BrokenReason::NotJson, text, position);
         }
         for root in roots {
             self.unwrap(&map, &mut buffer, root, &context);
         }
+        if let Some(BrokenValue { start, .. }) = broken {
+            let rest = Position { offset: position.offset + start as u64, ..position };
+            self.add_broken(BrokenReason::NotJson, text.get(start..).unwrap_or(""), rest);
+        }
+    }
+
+    /// Removes text that may continue in a record that is not written yet. Returns the position of
+    /// the first such text. Complete JSON and text that is no event remain.
+    pub fn leave_unfinished(&mut self) -> Option<Position> {
+        let candidates = self.candidates.clone();
+        let may_continue = |part: &mut PartialText| {
+            let text = part.text.trim();
+            match text.starts_with(['{', '[']) {
+                true => !is_values(text),
+                false => !matches!(candidates.best_of_text(text), Ok(None)),
+            }
+        };
+        let unfinished = self.pending.extract_if(.., may_continue);
+        unfinished.map(|part| part.position).min_by_key(|position| position.offset)
     }
 
     /// Ends the file. Text that lacks its last part counts as complete.
@@ -169,7 +198,12 @@ impl Unwrapper {
             self.out.ignored += 1;
             return;
         }
-        let Ok(mut found) = values_at(&mut record, root, &map.unwrap) else {
+        let found = values_at(&mut record, root, &map.unwrap).ok().filter(|found| {
+            let is_decoded = map.unwrap.iter().any(|place| !place.filters.is_empty());
+            self.decoded += if is_decoded { output_size(found) } else { 0 };
+            self.decoded <= UNWRAPPED_LIMIT
+        });
+        let Some(mut found) = found else {
             let raw = record.values.tree.value(root).raw();
             let text = record.buffer.get(raw).unwrap_or("").to_owned();
             return self.add_broken(BrokenReason::BadWrapping, &text, context.position);
@@ -289,10 +323,11 @@ impl Unwrapper {
             &mut self.values,
             &mut roots,
         );
-        if added.is_err() {
+        let broken = added.err();
+        if broken.is_some_and(|broken| !broken.follows_values(&text, &self.values, &roots)) {
             return self.add_broken(BrokenReason::NotJson, &text, context.position);
         }
-        let several = roots.len() > 1;
+        let several = roots.len() > 1 || broken.is_some();
         for (index, root) in roots.into_iter().enumerate() {
             if several {
                 let given = context.given.numbered(index);
@@ -300,6 +335,9 @@ impl Unwrapper {
             } else {
                 self.value(buffer, root, context);
             }
+        }
+        if let Some(BrokenValue { start, .. }) = broken {
+            self.add_broken(BrokenReason::NotJson, text.get(start..).unwrap_or(""), context.position);
         }
     }
 

@@ -98,6 +98,17 @@ impl ValueSplitter {
         self.in_list
     }
 
+    /// Returns the position of the current value if it may only lack its end: it is not the element
+    /// of a list, and its text so far is the beginning of JSON.
+    pub fn incomplete_value(&self) -> Option<SplitError> {
+        let is_open = (self.depth > 0 || self.in_string) && !self.in_list;
+        let is_beginning = || {
+            let read = serde_json::from_slice::<serde::de::IgnoredAny>(&self.value);
+            read.is_err_and(|error| error.is_eof())
+        };
+        (is_open && self.length <= RECORD_LIMIT && is_beginning()).then_some(self.start)
+    }
+
     /// Reads bytes, and calls `emit` with each complete value.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use super::lines::TextLine;
 use super::rejected::{RejectContext, RejectReason, RejectedLine};
 use crate::ingest::input::blocks::LINE_LIMIT;
 use crate::ingest::input::records::{BrokenReason, BrokenRecord, Layout, Records};
-use crate::ingest::map::detect::add_values;
+use crate::ingest::map::detect::{BrokenValue, add_values};
 use crate::ingest::map::record::Record;
 use crate::ingest::map::unwrap::values_at;
 use crate::ingest::map::{EventMap, Map, MapKind, Reader};
@@ -104,24 +104,31 @@ impl BlockLines<'_, '_> {
         if !self.selects_record(start, end) {
             return;
         }
-        match add_values(&mut self.scanner, start, end, 0, &mut self.record.values, &mut roots) {
-            Err(TreeError::Invalid) if self.unfinished && end == self.text.len() => {
+        let added = add_values(&mut self.scanner, start, end, 0, &mut self.record.values, &mut roots);
+        let broken = added.err();
+        match broken {
+            Some(BrokenValue { error: TreeError::Invalid, .. })
+                if self.unfinished && end == self.text.len() =>
+            {
                 self.leave_unfinished(line, end - start);
             }
-            Err(error) => {
+            Some(broken) if !broken.follows_values(self.text, &self.record.values, &roots) => {
                 self.counts.read += 1;
-                let reason = match error {
+                let reason = match broken.error {
                     TreeError::Invalid => RejectReason::NotJson,
                     TreeError::TooLarge => RejectReason::LineTooLong,
                 };
                 self.reject(line, reason, None, start, end, None);
             }
-            Ok(()) if roots.is_empty() => self.counts.blank += 1,
-            Ok(()) => {
+            None if roots.is_empty() => self.counts.blank += 1,
+            _ => {
                 for root in &roots {
                     if self.selects_value(self.record.values.tree.value(*root).raw()) {
                         self.map_record(map, *root, place, None);
                     }
+                }
+                if let Some(broken) = broken {
+                    self.reject_rest(line, broken.start, end);
                 }
             }
         }

@@ -1,0 +1,152 @@
+//! Detected formats: logs that resemble a wrapping, and ingests that ignore everything.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::harness::Sandbox;
+
+/// Returns five lines, each from its number.
+fn lines(line: impl Fn(usize) -> String) -> String {
+    (0..5).map(|number| line(number) + "\n").collect()
+}
+
+fn native(number: usize) -> String {
+    json!({"session_id": format!("s{number}"), "event_name": "widget_opened",
+        "timestamp": format!("2026-11-09T12:00:0{number}Z")})
+    .to_string()
+}
+
+#[test]
+fn log_that_resembles_a_wrapping_is_rejected() {
+    let sandbox = Sandbox::new();
+    let time = "2026-11-09T12:00:00Z";
+    let logs = [
+        // The lines of many logging libraries, which resemble syslog.
+        (
+            "app1.log",
+            lines(|n| format!("{time} INFO chat.server: event=widget_opened visitor=v{n}")),
+            "not_json",
+        ),
+        // The JSON of logstash-logback-encoder, which resembles Logstash.
+        (
+            "app3.ndjson",
+            lines(|n| {
+                json!({"@timestamp": time, "@version": "1", "message": "widget opened", "visitor": n})
+                    .to_string()
+            }),
+            "no_event_name",
+        ),
+        // Resembles the protocol of Airbyte.
+        (
+            "app4.ndjson",
+            lines(|n| json!({"type": "widget_opened", "state": {"open": true}, "visitor": n}).to_string()),
+            "no_event_name",
+        ),
+        // Resembles Fluent Bit.
+        (
+            "app5.ndjson",
+            lines(|n| json!({"date": time, "message": "hi", "conversation": n}).to_string()),
+            "no_event_name",
+        ),
+        // A CloudEvent without data.
+        (
+            "app6.ndjson",
+            lines(|n| {
+                json!({"specversion": "1.0", "id": n, "source": "/chat", "type": "opened"}).to_string()
+            }),
+            "no_event_name",
+        ),
+    ];
+    for (file, text, reason) in logs {
+        sandbox.write(file, text);
+        let run = sandbox.wa(&format!("--store {file}.d ingest --chatbot c --format json {file}")).exits(4);
+        let run = run.warns("all 5 events were rejected; nothing was stored");
+        let summary: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(summary["total"]["rejected"], json!({ reason: 5 }), "{file}");
+        assert_eq!(summary["total"]["ignored"], 0, "{file}");
+        assert_eq!(summary["explanation"]["reason"], reason, "{file}");
+    }
+}
+
+#[test]
+fn one_event_among_chatter_makes_a_wrapping() {
+    let sandbox = Sandbox::new();
+    let line = |text: &str| {
+        format!(
+            "{}\n",
+            json!({"log": format!("{text}\n"), "stream": "stdout", "time": "2026-11-09T12:00:00Z"})
+        )
+    };
+    let mut log = String::new();
+    for number in 0..150 {
+        write!(log, "{}", line(&format!("starting worker {number}"))).unwrap();
+    }
+    sandbox.write("chatter.log", &log);
+    sandbox.write("docker.log", log + &line(&native(0)));
+    let summary = sandbox.wa("ingest --chatbot c --format json docker.log").json();
+    assert_eq!((&summary["total"]["stored"], &summary["total"]["ignored"]), (&json!(1), &json!(150)));
+    assert_eq!(summary["files"][0]["map"], "docker");
+    // Without the event, nothing shows that these are the logs of a container.
+    let summary: serde_json::Value = serde_json::from_str(
+        &sandbox.wa("--store other ingest --chatbot c --format json chatter.log").exits(4).stdout,
+    )
+    .unwrap();
+    assert_eq!(summary["total"]["rejected"], json!({"no_event_name": 150}));
+}
+
+#[test]
+fn records_ignored_by_a_chosen_map_are_a_warning() {
+    let sandbox = Sandbox::new();
+    let text = |n| {
+        json!({"message": format!("worker {n}"), "source_type": "file", "timestamp": "2026-11-09T12:00:00Z"})
+            .to_string()
+    };
+    sandbox.write("vector.ndjson", lines(text));
+    let run = sandbox.wa("--quiet ingest --chatbot c --map vector vector.ndjson").exits(0);
+    run.warns("warning: all records were ignored").says("vector.ndjson");
+
+    // A file that was read before continues with chatter. Short files are not resumed.
+    let event = json!({"message": native(1), "source_type": "file", "timestamp": "2026-11-09T12:00:00Z"});
+    let events = format!("{event}\n").repeat(100);
+    sandbox.write("grown.ndjson", &events);
+    sandbox.wa("--quiet ingest --chatbot c grown.ndjson").exits(0);
+    sandbox.write("grown.ndjson", events + &lines(text));
+    let run = sandbox.wa("--quiet ingest --chatbot c grown.ndjson --format json").exits(0);
+    let run = run.warns("warning: all records were ignored");
+    let summary: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&summary["total"]["read"], &summary["total"]["ignored"]), (&json!(5), &json!(5)));
+}
+
+#[test]
+fn records_ignored_by_a_detected_map_fail() {
+    let sandbox = Sandbox::new();
+    // The logs of Caddy itself, which its map ignores.
+    let line =
+        |n| json!({"logger": "tls", "ts": 1_794_225_600 + n, "msg": "renewed", "level": "info"}).to_string();
+    sandbox.write("caddy.log", lines(line));
+    let run = sandbox.wa("--quiet ingest --chatbot c caddy.log").exits(4);
+    run.warns("all 5 records were ignored; nothing was stored: the map 'caddy' reads caddy.log")
+        .warns("hint: run `wa preview caddy.log`")
+        .warns("--map caddy");
+    sandbox.wa("--store other ingest --chatbot c --map caddy caddy.log").exits(0);
+    // Together with an event, the records are a usual part of a log.
+    sandbox.write("native.ndjson", native(0) + "\n");
+    sandbox.wa("ingest --chatbot c --force caddy.log native.ndjson").exits(0);
+}
+
+#[test]
+fn kcat_output_is_unwrapped() {
+    let sandbox = Sandbox::new();
+    // One record as `kcat -J` writes it. The event has no time of its own.
+    let event = json!({"session_id": "s", "event_name": "widget_opened"}).to_string();
+    let record = json!({"topic": "chat", "partition": 0, "offset": 7, "tstype": "create",
+        "ts": 1_794_225_600_000_u64, "broker": 0, "headers": [], "key": null, "payload": event});
+    sandbox.write("kcat.ndjson", format!("{record}\n"));
+    let summary = sandbox.wa("ingest --chatbot c --format json kcat.ndjson").json();
+    assert_eq!((&summary["total"]["stored"], &summary["files"][0]["map"]), (&json!(1), &json!("kafka")));
+    let event = sandbox.wa("events --format ndjson").json();
+    // 1,794,225,600 seconds are 20,766 days and 43,200 seconds: noon.
+    assert_eq!(event["timestamp"], "2026-11-09T12:00:00Z");
+    assert_eq!(event["event_id"], "chat-0-7");
+}
