@@ -113,6 +113,10 @@ fn push_names(names: &[(String, String)], text: &mut String) {
     let mut assets = false;
     for (old, new) in names {
         if new != ASSET {
+            if old.ends_with("*?*") {
+                // The pattern without a query has the same name.
+                continue;
+            }
             let subject = match old.trim() {
                 "" => "no name".to_owned(),
                 "*" if old.starts_with(' ') => "a request without a method".to_owned(),
