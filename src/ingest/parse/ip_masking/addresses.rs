@@ -140,7 +140,9 @@ fn v6_in(
 ) -> Option<Address> {
     let mut to = tail.map_or(part_end, |tail| tail.end);
     let colons = run.get(from..part_end)?;
-    let (first, last) = (colons.find(':')?, colons.rfind(':')?);
+    if !colons.contains(':') {
+        return None;
+    }
     // A single colon at an end is a separator and not part of the IP address.
     if colons.starts_with(':') && !colons.starts_with("::") {
         from += 1;
@@ -149,29 +151,52 @@ fn v6_in(
         to -= 1;
     }
     let groups = run.get(from..to)?.split(':').filter(|group| !group.is_empty());
-    let has_digit = run.get(from..to)?.bytes().any(|b| b.is_ascii_digit());
     let count = groups.clone().count() + usize::from(tail.is_some());
     let is_compressed = run.get(from..to)?.contains("::");
     if count == 0 || !is_compressed && count < 8 {
         return None;
     }
-    // A path such as `std::add` parses as an IPv6 address, but has few groups and no digits.
-    let is_word = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let is_within_word = from == 0 && is_word(around.before) || to == run.len() && is_word(around.after);
-    let is_unambiguous = has_digit && count > 1;
-    if is_within_word && !is_unambiguous {
-        return None;
-    }
+    let has_digit = run.get(from..to)?.bytes().any(|b| b.is_ascii_digit());
+    let is_fingerprint = groups.clone().all(|group| group.len() == 2);
     // A word may end in letters that are hexadecimal digits: `add2001:db8::1`.
-    let (first, last) = (part_end - colons.len() + first, part_end - colons.len() + last);
+    let has_prefix = groups.filter_map(|group| group.get(group.len().checked_sub(4)?..)).any(|group| {
+        let first = u16::from_str_radix(group, 16);
+        first.is_ok_and(is_assigned)
+    });
+    let (first, last) = (run.get(from..to)?.find(':')? + from, run.get(from..to)?.rfind(':')? + from);
     let from = if first > from + 4 { first - 4 } else { from };
     let to = if tail.is_none() && to > last + 5 { last + 5 } else { to };
     // The first and the last group can be a word or a port.
     let whole = [(from, to), (from, last), (first + 1, to), (first + 1, last)];
     let parsed = whole.into_iter().find_map(|(start, end)| {
         let ip: Ipv6Addr = run.get(start..end).filter(|text| *text != "::")?.parse().ok()?;
-        Some(Address { start, end, ip: Some(ip.into()) })
+        let address = Address { start, end, ip: Some(ip.into()) };
+        (!is_path(run, &address, ip, around)).then_some(address)
     });
-    let is_fingerprint = groups.clone().all(|group| group.len() == 2);
-    parsed.or((is_unambiguous && !is_fingerprint).then_some(Address { start: from, end: to, ip: None }))
+    let is_address = count > 1 && (has_digit || has_prefix) || count >= 8;
+    parsed.or((is_address && !is_fingerprint).then_some(Address { start: from, end: to, ip: None }))
+}
+
+/// Returns whether text that parses as an IPv6 address is part of a path, such as `d::add` in
+/// `std::add`.
+///
+/// It is part of a longer word or path, and has either one group (`category::12`) or no digit and
+/// no prefix with which hosts have addresses.
+fn is_path(run: &str, address: &Address, ip: Ipv6Addr, around: Surroundings) -> bool {
+    let text = run.get(address.start..address.end).unwrap_or("");
+    let (before, after) = (run.get(..address.start).unwrap_or(""), run.get(address.end..).unwrap_or(""));
+    let is_word = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_longer = before.ends_with("::")
+        || after.starts_with("::")
+        || is_word(before.bytes().next_back().or(around.before))
+        || is_word(after.bytes().next().or(around.after));
+    let has_one_group = text.split([':', '.']).filter(|group| !group.is_empty()).count() == 1;
+    let has_no_digit = !text.bytes().any(|b| b.is_ascii_digit());
+    is_longer && (has_one_group || has_no_digit && !is_assigned(ip.segments()[0]))
+}
+
+/// Returns whether hosts have IPv6 addresses that begin with this group: global unicast, unique
+/// local or link-local addresses (RFC 4291, RFC 4193).
+fn is_assigned(first: u16) -> bool {
+    first & 0xe000 == 0x2000 || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
 }

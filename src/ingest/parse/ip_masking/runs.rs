@@ -24,7 +24,21 @@ pub(super) fn each_address(text: &[u8], mut each: impl FnMut(Address)) {
         in_escaped_text(text, false, |address| found.push(address));
         found = merge(found);
     }
+    if memchr(b'\\', text).is_some() {
+        // So can a backslash: `C:\x10.0.0.1`.
+        let mut literal = Vec::new();
+        in_plain_text(text, |address| literal.push(address));
+        literal.retain(|address| !overlaps(&found, address));
+        found.extend(literal);
+        found.sort_unstable_by_key(|address| address.start);
+    }
     found.into_iter().for_each(&mut each);
+}
+
+/// Returns whether an IP address overlaps one of `found`, which are in order.
+fn overlaps(found: &[Address], address: &Address) -> bool {
+    let next = found.partition_point(|other| other.end <= address.start);
+    found.get(next).is_some_and(|other| other.start < address.end)
 }
 
 /// Merges IP addresses that overlap. If two start at the same position, the longer one is kept.

@@ -1,6 +1,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use regex::Regex;
 
 use super::*;
 use IpPolicy::{Drop, Keep, Truncate};
@@ -145,21 +147,75 @@ fn partial_address_at_the_end_is_removed() {
     assert_eq!(mask_truncated_text(b"ip: 203.0.113", Keep), None);
 }
 
+#[test]
+fn path_without_digits_is_unchanged() {
+    for same in [
+        "std::add mod_a::b _a::b_ Foo::add facade::bead bead::facade crate::de::Deserialize",
+        "Bar::bad::bed a::before code::after _fbca::bdda_ xfade::a coffee::bad rssfeed::add",
+        "category::12 x::1 ::1y fe::x",
+    ] {
+        assert_eq!(text(same, Drop), same);
+    }
+    for (line, masked) in [
+        // The whole word is an IPv6 address.
+        ("a::b (abcd::ef) ip:fbca::bdda", "- (-) ip:-"),
+        // Hosts have addresses in fc00::/7 and fe80::/10.
+        ("_fdca::bdda_ xfcab::a febc::dx xfeca::a", "_-_ x- -x xfeca::a"),
+        ("::fdca::bdda", "-"),
+        ("ip:afcaa::a:x add:afcaa::a", "ip:a-:x -"),
+        ("_fbca::bdd1_ vec3::add", "_-_ v-"),
+        ("a:b:c:d:e:f:a:b:c:d:e", "-"),
+    ] {
+        assert_eq!(text(line, Drop), masked, "{line}");
+    }
+}
+
+#[test]
+fn literal_backslash_does_not_hide_an_address() {
+    for (line, masked) in [
+        (r"C:\x10.0.0.1", r"C:\x-"),
+        (r"\u04AB:0123:4567:89AB:CDEF:0123:4567:89AB", r"\u-"),
+        // A web server escapes a space and a quotation mark.
+        (r"\x2010.0.0.1 \x22203.0.113.9\x22", r"\x20- \x22-\x22"),
+    ] {
+        assert_eq!(text(line, Drop), masked, "{line}");
+    }
+}
+
 /// Returns the IP addresses that a plain search finds: every substring of characters of IP
-/// addresses that the standard library parses and that has at least two groups.
+/// addresses that the standard library parses, that has at least two groups, and that is not part
+/// of a path (`std::add`).
 fn addresses_in(text: &str) -> Vec<IpAddr> {
-    let v4 = regex::Regex::new(r"\d{1,3}(?:\.\d{1,3}){3}").unwrap();
-    let v6 = regex::Regex::new(r"[0-9A-Fa-f:.]{2,}").unwrap();
-    let mut found: Vec<IpAddr> = v4.find_iter(text).filter_map(|m| m.as_str().parse().ok()).collect();
-    for run in v6.find_iter(text).map(|m| m.as_str()) {
+    static V4: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d{1,3}(?:\.\d{1,3}){3}").unwrap());
+    static V6: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[0-9A-Fa-f:.]{2,}").unwrap());
+    let mut found: Vec<IpAddr> = V4.find_iter(text).filter_map(|m| m.as_str().parse().ok()).collect();
+    for (at, run) in V6.find_iter(text).map(|m| (m.start(), m.as_str())) {
         for start in 0..run.len() {
             for end in start + 2..=run.len() {
                 let groups = run[start..end].split(':').filter(|group| !group.is_empty()).count();
-                found.extend(run[start..end].parse::<Ipv6Addr>().ok().filter(|_| groups > 1).map(IpAddr::V6));
+                let Some(ip) = run[start..end].parse::<Ipv6Addr>().ok().filter(|_| groups > 1) else {
+                    continue;
+                };
+                if !in_path(text, at + start, at + end, ip) {
+                    found.push(IpAddr::V6(ip));
+                }
             }
         }
     }
     found
+}
+
+/// Returns whether an IPv6 address without digits and outside the ranges of hosts is part of a
+/// longer word or path.
+fn in_path(text: &str, start: usize, end: usize, ip: Ipv6Addr) -> bool {
+    let (before, after) = (&text[..start], &text[end..]);
+    let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    let longer = is_word(before.chars().next_back())
+        || is_word(after.chars().next())
+        || before.ends_with("::")
+        || after.starts_with("::");
+    let of_host = ip.is_unique_local() || ip.is_unicast_link_local();
+    longer && !of_host && !text[start..end].contains(|c: char| c.is_ascii_digit())
 }
 
 /// Generates an IP address in various notations and surroundings. No surroundings add digits, which
@@ -172,9 +228,10 @@ fn notation() -> impl Strategy<Value = String> {
     let groups = any::<[u16; 8]>();
     let written_out = groups.prop_map(|g| g.map(|group| format!("{group:04X}")).join(":"));
     let short = any::<[u16; 2]>().prop_map(|[a, b]| format!("{:x}::{:x}", a | 0x1000, b | 0x10));
+    let letters = "[a-f]{1,6}::[a-f]{1,6}";
     let mapped = any::<Ipv4Addr>().prop_map(|ip| format!("::ffff:{ip}"));
     let nat64 = any::<Ipv4Addr>().prop_map(|ip| format!("64:ff9b::{ip}"));
-    let ip = prop_oneof![v4, v6, written_out, short, mapped, nat64];
+    let ip = prop_oneof![v4, v6, written_out, short, letters, mapped, nat64];
     let form = prop::sample::select(vec![
         "@",
         "(@)",
