@@ -1,6 +1,9 @@
-//! Detects bots by keywords and names, by links and email addresses of operators, and by imitated
-//! user agents of browsers.
+//! Detects bots by keywords and names, by links and email addresses of operators ([`contact`]), and
+//! by imitated user agents of browsers.
+//!
+//! [`contact`]: super::contact
 
+use super::contact::{domain, emails, is_labelled, is_package_name, link};
 use super::device_models::ModelNames;
 use super::rules::{Match, Table};
 use super::{Evidence, Product, version};
@@ -28,7 +31,7 @@ pub(super) fn bot(evidence: &Evidence<'_>, os: Option<&Product>) -> Option<Bot> 
     }
     let unnamed = (evidence.woothee.is_library && !runs.on_phone)
         || (person.is_empty() && gives_contact(evidence, &runs))
-        || imitates_browser(evidence);
+        || imitates_browser(evidence, &runs);
     unnamed.then(|| Bot { product: first_product(evidence.text) })
 }
 
@@ -61,11 +64,16 @@ struct Environment<'a> {
     /// Whether the client runs on a phone, tablet or television. Most clients there are apps, which
     /// can have any name.
     on_phone: bool,
+    /// Whether the client runs on an iPhone, iPad or iPod.
+    on_ios: bool,
     /// Whether the client is a desktop app that is built on Electron.
     in_electron: bool,
     /// Whether the client is an app or a browser on a desktop. Its user agent names the operating
     /// system, and does not quote a browser's user agent after its own name.
     on_desktop: bool,
+    /// Whether the client is such an app on Windows or macOS. Bots run on Linux, or quote the user
+    /// agent of a browser.
+    in_desktop_app: bool,
     /// Whether the client is a browser: its user agent names the platform and the engine.
     whole_browser: bool,
     /// Whether the user agent contains a link, an email address or a domain.
@@ -79,23 +87,43 @@ impl<'a> Environment<'a> {
         let os = os.map_or("", |os| os.name.as_str());
         let keyword = evidence.first(Table::Device).map(|found| found.name);
         let phone_keyword = matches!(keyword, Some("mobile" | "tablet"));
-        let engine = ["applewebkit/", "gecko/", "trident/", "msie ", "presto/", "like gecko"];
+        let engine = ["applewebkit/", "gecko/", ") gecko ", "trident/", "msie ", "presto/", "like gecko"];
+        let is_netscape = evidence.lower.starts_with("mozilla/4.") && evidence.has(" [");
         let on_phone = APP_PLATFORMS.contains(&os)
             || (os.is_empty() && phone_keyword)
             || matches!(evidence.woothee.device_type, DeviceType::Mobile | DeviceType::Tablet)
             || evidence.has("cfnetwork/")
             || is_package_name(evidence.text);
+        let on_desktop = !on_phone && !os.is_empty() && !evidence.has(" mozilla/");
+        let is_mozilla = starts_as_mozilla(evidence);
         Environment {
             on_phone,
-            on_desktop: !on_phone && !os.is_empty() && !evidence.has(" mozilla/"),
+            on_ios: matches!(os, "iOS" | "iPadOS"),
+            on_desktop,
+            in_desktop_app: on_desktop
+                && matches!(os, "Windows" | "macOS")
+                && !is_mozilla
+                && !evidence.lower.starts_with("http")
+                && evidence.lower.starts_with(|c: char| c.is_ascii_alphanumeric()),
             in_electron: evidence.has("electron/"),
-            whole_browser: (evidence.lower.starts_with("mozilla/") || evidence.has("msie "))
+            whole_browser: (is_mozilla || evidence.has("msie "))
                 && !os.is_empty()
-                && engine.iter().any(|engine| evidence.has(engine)),
-            has_contact: link(evidence) || email(evidence.text) || domain(evidence.text),
+                && (is_netscape || engine.iter().any(|engine| evidence.has(engine))),
+            has_contact: link(evidence)
+                || emails(evidence.text).next().is_some()
+                || (domain(evidence.text) && !evidence.has("msie ")),
             models: ModelNames::new(evidence.text),
         }
     }
+}
+
+/// Returns whether a user agent starts as those of browsers do. Its first characters can be lost
+/// (`/5.0 (Windows…`), and its user can put an email address before it.
+fn starts_as_mozilla(evidence: &Evidence<'_>) -> bool {
+    let lower = evidence.lower.as_str();
+    let (first, rest) = lower.split_once(' ').unwrap_or((lower, ""));
+    let text = if emails(first).next().is_some() && !first.contains('/') { rest } else { lower };
+    text.starts_with("mozilla/") || text.starts_with('/')
 }
 
 /// Returns whether a token counts as evidence of a bot at its position.
@@ -112,6 +140,13 @@ fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> boo
             !in_app && !in_model()
         }
         "library" => (found.range.start == 0 || !runs.on_phone) && !in_model(),
+        // Bots do not use the network library of iPhones.
+        "word" if evidence.has("cfnetwork/") && runs.on_ios => false,
+        "word" if evidence.lower.get(found.range.clone()) == Some("bot") => {
+            // Letters in random case are no word: `rBqBOt`.
+            let word = evidence.text.get(found.range.clone());
+            matches!(word, Some("bot" | "Bot" | "BOT" | "BoT")) && !in_model()
+        }
         _ => !in_model(),
     }
 }
@@ -120,100 +155,56 @@ fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> boo
 ///
 /// Some bots write `compatible` without a browser or an operating system after it; few real
 /// browsers write that word. Other bots add text to the engine's comment, `(KHTML, like Gecko)`.
-fn imitates_browser(evidence: &Evidence<'_>) -> bool {
-    if in_rule(evidence, "compatible").next().is_some() || evidence.has("googleweblight") {
+/// Apps on phones write `compatible` too, but do not imitate a browser.
+fn imitates_browser(evidence: &Evidence<'_>, runs: &Environment<'_>) -> bool {
+    if in_rule(evidence, "compatible").next().is_some()
+        || evidence.has("googleweblight")
+        || (runs.on_phone && !runs.has_contact && !starts_as_mozilla(evidence))
+    {
         return false;
     }
-    let names_platform = |start: usize| {
-        let item = evidence.text.get(start..).and_then(|text| text.split([';', ')']).next()).unwrap_or("");
-        let item = start..start + item.len();
-        let mut others = evidence.matches.iter().filter(|found| found.table != Table::Bot);
-        others.any(|found| item.contains(&found.range.start))
-    };
-    let compatible = ["(compatible;", "; compatible;"].iter().find_map(|word| {
+    compatible_name_is_known(evidence) == Some(false) || evidence.has("(khtml, like gecko;")
+}
+
+/// Returns whether a browser or an operating system follows the word `compatible`; `None` without
+/// that word.
+fn compatible_name_is_known(evidence: &Evidence<'_>) -> Option<bool> {
+    let start = ["(compatible;", "; compatible;"].iter().find_map(|word| {
         Some(memchr::memmem::find(evidence.lower.as_bytes(), word.as_bytes())? + word.len())
-    });
-    compatible.is_some_and(|at| !names_platform(at)) || evidence.has("(khtml, like gecko;")
+    })?;
+    let item = evidence.text.get(start..).and_then(|text| text.split([';', ')']).next()).unwrap_or("");
+    let item = start..start + item.len();
+    let mut others = evidence.matches.iter().filter(|found| found.table != Table::Bot);
+    Some(others.any(|found| item.contains(&found.range.start)))
 }
 
 /// Returns whether a user agent contains a link, a domain or an email address as bots do.
 ///
-/// Apps on phones contain the contacts of their makers. In the user agent of a browser, contacts
-/// come from extensions, toolbars and access providers, unless they have a form that only bots use.
+/// Apps contain the contacts of their makers. In the user agent of a browser, contacts come from
+/// extensions, toolbars, access providers and users, unless they have a form that only bots use.
 fn gives_contact(evidence: &Evidence<'_>, runs: &Environment<'_>) -> bool {
     let text = evidence.text;
-    if runs.whole_browser {
-        let names_itself = evidence.has("compatible") && !evidence.has("msie ");
-        return email(text) || (names_itself && link(evidence));
-    }
-    if runs.on_phone {
+    if runs.on_phone && !runs.whole_browser || runs.in_electron {
         return false;
+    }
+    if runs.whole_browser {
+        let is_msie = evidence.has("msie ");
+        let names_itself =
+            !is_msie && evidence.has("compatible") && compatible_name_is_known(evidence) != Some(true);
+        // Access providers add their address to the comment of Internet Explorer.
+        let from = text.find(')').filter(|_| is_msie).unwrap_or(0);
+        return emails(text).any(|at| at >= from && (link(evidence) || is_labelled(text, at)))
+            || (names_itself && link(evidence));
+    }
+    if runs.in_desktop_app && !FEED_READERS.iter().any(|word| evidence.has(word)) {
+        return evidence.has("+http") || emails(text).next().is_some();
     }
     let is_browser = evidence.in_table(Table::Browser).any(|found| found.range.start == 0);
     evidence.has("+http") || (!is_browser && runs.has_contact)
 }
 
-/// Returns whether a user agent starts with the package name of an Android app: `com.example.app`.
-fn is_package_name(text: &str) -> bool {
-    let name = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_').next().unwrap_or("");
-    let mut labels = name.split('.');
-    labels.next().is_some_and(|label| TOP_LEVEL_DOMAINS.contains(&label)) && labels.count() >= 2
-}
-
-/// Returns whether a user agent contains a link.
-fn link(evidence: &Evidence<'_>) -> bool {
-    ["http://", "https://", "www.", "+http"].iter().any(|start| evidence.has(start))
-}
-
-/// Top-level domains that operators of bots use.
-const TOP_LEVEL_DOMAINS: [&str; 14] =
-    ["com", "org", "net", "io", "ai", "de", "ru", "fr", "eu", "co", "app", "dev", "info", "me"];
-
-/// Returns whether a user agent contains a domain such as `example.com`, in lower case.
-///
-/// Excludes package names of Android apps (`com.example.app`), `ASP.NET`, and names of apps such as
-/// `radio.de/1.1`.
-fn domain(text: &str) -> bool {
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
-        let from = rest.get(start..).unwrap_or("");
-        let end =
-            from.find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-').unwrap_or(from.len());
-        let (word, after) = from.split_at(end);
-        let product = after.strip_prefix('/').is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit()));
-        if !product && is_domain(word.trim_end_matches('.')) {
-            return true;
-        }
-        rest = after;
-    }
-    false
-}
-
-/// Returns whether a word ends with one of [`TOP_LEVEL_DOMAINS`] and is not a package name.
-fn is_domain(word: &str) -> bool {
-    word.rsplit_once('.').is_some_and(|(name, top)| {
-        TOP_LEVEL_DOMAINS.contains(&top)
-            && name.len() > 1
-            && name.bytes().any(|byte| byte.is_ascii_alphabetic())
-            && !name.split('.').any(|label| TOP_LEVEL_DOMAINS.contains(&label))
-    })
-}
-
-/// Returns whether a user agent contains an email address.
-fn email(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    memchr::memchr_iter(b'@', bytes).any(|at| {
-        let before = at.checked_sub(1).and_then(|at| bytes.get(at));
-        let domain = text.get(at + 1..).unwrap_or("");
-        let end =
-            domain.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '.').unwrap_or(domain.len());
-        let domain = domain.get(..end).unwrap_or("").trim_end_matches('.');
-        before.is_some_and(u8::is_ascii_alphanumeric)
-            && domain.rsplit_once('.').is_some_and(|(name, top)| {
-                !name.is_empty() && top.len() >= 2 && top.bytes().all(|byte| byte.is_ascii_alphabetic())
-            })
-    })
-}
+/// Words in the names of feed readers, which fetch pages without a person on the desktop too.
+const FEED_READERS: [&str; 4] = ["feed", "rss", "newswire", "newsgator"];
 
 /// Returns the whole word around a token of a bot, and the version after it.
 ///

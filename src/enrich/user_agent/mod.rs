@@ -6,6 +6,7 @@
 
 mod bot;
 mod browser;
+mod contact;
 mod device;
 mod device_models;
 mod normalize;

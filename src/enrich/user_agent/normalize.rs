@@ -36,6 +36,7 @@ impl Normalizer {
     /// Returns a user agent in its usual form.
     ///
     /// - White space and quotation marks around it are removed, and it is cut at [`MAX_LENGTH`].
+    /// - The name of a proxy (` via HTTP/1.0 proxy.example`) is removed.
     /// - Escaped spaces are decoded: IIS writes `+`, CloudFront `%20` or `%2520`, and some load
     ///   balancers `_`.
     /// - If all letters have one case, words get their usual case, because some pipelines convert
@@ -43,6 +44,9 @@ impl Normalizer {
     pub fn normalize<'a>(&self, user_agent: &'a str) -> Cow<'a, str> {
         let trimmed = user_agent.trim_matches(|c: char| c.is_whitespace() || c == '"');
         let mut text = Cow::Borrowed(prefix(trimmed));
+        if let Some(end) = text.find(" via HTTP/") {
+            text = Cow::Borrowed(trimmed.get(..end).unwrap_or(""));
+        }
         // The first pass turns `%2520` into `%20`.
         for _ in 0..2 {
             if text.contains("%20") || (!text.contains(' ') && text.contains('%')) {
@@ -162,6 +166,7 @@ mod tests {
         assert_eq!(normalized("Mozilla/5.0_(iPhone;_OS_17_5)"), "Mozilla/5.0 (iPhone; OS 17_5)");
         assert_eq!(normalized("Bot/1.0+(a;++http://a.b)"), "Bot/1.0 (a; +http://a.b)");
         assert_eq!(normalized("Canary%20Mail/397 CFNetwork/893"), "Canary Mail/397 CFNetwork/893");
+        assert_eq!(normalized("Opera 7 (X11) [en] via HTTP/1.0 checker.example/"), "Opera 7 (X11) [en]");
         // These are not escapes: a library, a name and an invalid sequence.
         assert_eq!(normalized("libstdc++/3.4"), "libstdc++/3.4");
         assert_eq!(normalized("My_App/1_2"), "My_App/1_2");

@@ -153,6 +153,18 @@ fn token_that_ends_in_slash_leaves_the_version_out_of_the_name() {
     }
 }
 
+/// Some toolbars add random letters to the user agent of a browser.
+#[test]
+fn word_bot_in_random_letters_is_not_a_bot() {
+    let browser = |word| format!("Mozilla/5.0 (Windows NT 6.1; Trident/7.0; {word}; rv:11.0) like Gecko");
+    for word in ["rTqBOt", "x1bOT", "WkbOtz", "boT"] {
+        assert!(!CLASSIFIER.classify(&browser(word)).is_bot, "{word}");
+    }
+    for word in ["AcmeBot", "acmebot", "ACMEBOT", "AcmeBoT"] {
+        assert!(CLASSIFIER.classify(&browser(word)).is_bot, "{word}");
+    }
+}
+
 /// Operators of AI crawlers and agents document these names.
 #[test]
 fn ai_agents_are_bots() {
