@@ -279,29 +279,12 @@ impl<'a, 't> SessionRewriter<'a, 't> {
         }
     }
 
-    /// Adds a settled session, and marks the partitions that it changes.
+    /// Adds a settled session.
     fn add(&mut self, expected: ExpectedSession) {
         let ExpectedSession { mut session, stored, created_at } = expected;
-        let day = self.zone.day(session.first.time);
-        let stored_day = stored.as_ref().map(|row| row.day);
         let is_same =
             stored.as_ref().is_some_and(|row| row.is_consistent && session_eq(&row.session, &session));
-        let is_unchanged = is_same && stored_day == Some(day);
-        if !is_unchanged {
-            self.changed_days.extend(stored_day);
-            self.changed_days.insert(day);
-        }
-        if !matches!(self.round, Round::WriteChanges(_)) {
-            self.report.sessions += 1;
-            self.report.sessions_changed += u64::from(!is_same);
-            if let Some(row) = &stored {
-                self.report.sessions_not_recomputed += u64::from(row.is_partial);
-                self.report.sessions_redated += u64::from(row.day != day);
-            }
-        }
-        if matches!(self.round, Round::FindChanges) {
-            return;
-        }
+        let origin = stored.as_ref().map(|row| (row.day, row.is_partial));
         match stored {
             Some(row) if is_same => session = row.session,
             _ => {
@@ -309,10 +292,35 @@ impl<'a, 't> SessionRewriter<'a, 't> {
                 session.updated_at = self.now;
             }
         }
+        self.add_session(session, origin, is_same);
+    }
+
+    /// Adds a settled session, and marks the partitions that it changes. `origin` is the day of the
+    /// stored row, and whether the row is partial. `is_same` is set if the session equals the row.
+    fn add_session(
+        &mut self,
+        session: Box<SessionSummary<'static>>,
+        origin: Option<(Day, bool)>,
+        is_same: bool,
+    ) {
+        let day = self.zone.day(session.first.time);
+        if !is_same || origin.is_none_or(|(stored_day, _)| stored_day != day) {
+            self.changed_days.extend(origin.map(|(stored_day, _)| stored_day));
+            self.changed_days.insert(day);
+        }
+        if !matches!(self.round, Round::WriteChanges(_)) {
+            self.report.sessions += 1;
+            self.report.sessions_changed += u64::from(!is_same);
+            if let Some((stored_day, is_partial)) = origin {
+                self.report.sessions_not_recomputed += u64::from(is_partial);
+                self.report.sessions_redated += u64::from(stored_day != day);
+            }
+        }
         let is_written = match &self.round {
+            Round::FindChanges => false,
             Round::WriteChanges(days) => days.contains(&day) || self.rewrites_all(),
             // The partition can still change.
-            Round::Single | Round::FindChanges => true,
+            Round::Single => true,
         };
         if is_written {
             self.waiting.entry(day).or_default().push(*session);
@@ -394,6 +402,9 @@ impl ReplayVisitor for SessionRewriter<'_, '_> {
     fn visit_settled(&mut self, settled: SettledSessions) -> Result<()> {
         for expected in settled.sessions {
             self.add(expected);
+        }
+        for row in settled.unchanged_rows {
+            self.add_session(row.session, Some((row.day, row.is_partial)), true);
         }
         for row in settled.obsolete_rows {
             self.changed_days.insert(row.day);

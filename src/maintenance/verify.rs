@@ -218,6 +218,7 @@ impl ReplayVisitor for Comparison<'_> {
     }
 
     fn visit_settled(&mut self, settled: SettledSessions) -> Result<()> {
+        self.sessions += settled.unchanged_rows.len() as u64;
         let is_different = |expected: &ExpectedSession| !self.confirm(expected);
         let mut different: Vec<ExpectedSession> = settled.sessions.into_iter().filter(is_different).collect();
         different.sort_unstable_by(|a, b| row_order(&a.session, &b.session));

@@ -47,8 +47,10 @@ pub(super) struct ExpectedSession {
 /// The sessions that are settled after a date.
 #[derive(Debug, Default)]
 pub(super) struct SettledSessions {
-    /// The sessions, in any order.
+    /// The sessions, in any order, except for those in `unchanged_rows`.
     pub(super) sessions: Vec<ExpectedSession>,
+    /// Stored rows that equal the session of their events, in any order.
+    pub(super) unchanged_rows: Vec<StoredSession>,
     /// Stored rows whose start is not the start of any session, sorted by [`row_order`].
     pub(super) obsolete_rows: Vec<StoredSession>,
     /// All sessions that start before this time are settled, except for `open`.
@@ -75,7 +77,8 @@ pub(super) struct KeyShard {
     count: u64,
 }
 
-/// Number of sessions of a date that are replayed together. They take up to six kilobytes each.
+/// Number of sessions of a date that are replayed together. A session takes about a kilobyte if it
+/// equals its stored row, and twice as much otherwise.
 pub(super) const SESSIONS_TOGETHER: u64 = 1 << 16;
 
 impl KeyShard {
@@ -183,6 +186,9 @@ struct OpenRow {
     end: Micros,
     created_at: Micros,
     row: Option<Box<StoredSession>>,
+    /// Whether the row equals a fragment, which is not kept. Most sessions are read as one
+    /// fragment, so this halves their memory.
+    is_confirmed: bool,
 }
 
 impl ReplayState<'_> {
@@ -196,7 +202,8 @@ impl ReplayState<'_> {
             let created_at = row.session.created_at;
             // Most keys have one row. A growing vector would start with a capacity of four.
             let rows = self.rows.entry(key).or_insert_with(|| Vec::with_capacity(1));
-            rows.push(OpenRow { start, end, created_at, row: Some(Box::new(row)) });
+            let row = Some(Box::new(row));
+            rows.push(OpenRow { start, end, created_at, row, is_confirmed: false });
         }
     }
 
@@ -212,23 +219,70 @@ impl ReplayState<'_> {
             }
         }
         events.par_sort_unstable_by_key(|event| (event.row.key, event.row.time, event.row.id));
-        let (timeout, texts) = (self.timeout, self.texts);
-        let fragments: Vec<(u128, Vec<SessionSummary<'static>>)> = events
+        let (timeout, texts, state) = (self.timeout, self.texts, &*self);
+        // `None` if the only fragment of a key confirms its stored row.
+        let fragments: Vec<(u128, Option<Vec<SessionSummary<'static>>>)> = events
             .par_chunk_by(|a, b| a.row.key == b.row.key)
             .map(|events| {
+                let key = events.first().map_or(0, |event| event.row.key);
                 // `created_at` is set when the session is settled. Until then it is the maximum, so
                 // that a merge with the row of a partial session keeps the time of the row.
-                let fragments = split_by_gap(events, timeout)
+                let mut fragments = split_by_gap(events, timeout)
                     .filter_map(|events| SessionSummary::from_events(events, Micros::MAX));
+                let (mut first, second) = (fragments.next(), fragments.next());
+                if second.is_none() && first.as_mut().is_some_and(|only| state.confirms_row(key, only)) {
+                    return (key, None);
+                }
                 let mut owned = Vec::with_capacity(1);
-                owned.extend(fragments.map(|fragment| fragment.into_owned(texts)));
-                (events.first().map_or(0, |event| event.row.key), owned)
+                let all = first.into_iter().chain(second).chain(fragments);
+                owned.extend(all.map(|fragment| fragment.into_owned(texts)));
+                (key, Some(owned))
             })
             .collect();
         for (key, fragments) in fragments {
-            match self.fragments.entry(key) {
-                Entry::Occupied(mut existing) => existing.get_mut().extend(fragments),
-                Entry::Vacant(entry) => drop(entry.insert(fragments)),
+            match (fragments, self.fragments.entry(key)) {
+                (Some(fragments), Entry::Occupied(mut existing)) => existing.get_mut().extend(fragments),
+                (Some(fragments), Entry::Vacant(entry)) => drop(entry.insert(fragments)),
+                (None, _) => {
+                    let rows = self.rows.get_mut(&key).into_iter().flatten();
+                    rows.for_each(|row| row.is_confirmed = true);
+                }
+            }
+        }
+    }
+
+    /// Returns whether a fragment equals the only stored row of its key, and is the first fragment
+    /// of the key. The fragment gets the times at which the row was stored.
+    fn confirms_row(&self, key: u128, fragment: &mut SessionSummary<'_>) -> bool {
+        let Some([OpenRow { row: Some(row), is_confirmed: false, .. }]) =
+            self.rows.get(&key).map(Vec::as_slice)
+        else {
+            return false;
+        };
+        if row.is_partial || !row.is_consistent || self.fragments.contains_key(&key) {
+            return false;
+        }
+        let stored: &SessionSummary<'_> = &row.session;
+        let unknown = (fragment.created_at, fragment.updated_at);
+        (fragment.created_at, fragment.updated_at) = (stored.created_at, stored.updated_at);
+        let is_equal = *fragment == *stored;
+        if !is_equal {
+            (fragment.created_at, fragment.updated_at) = unknown;
+        }
+        is_equal
+    }
+
+    /// Restores the fragments of confirmed rows whose key has other rows or fragments.
+    fn restore_fragments(&mut self) {
+        for (key, rows) in &mut self.rows {
+            let is_alone = rows.len() == 1 && !self.fragments.contains_key(key);
+            for row in rows.iter_mut().filter(|row| row.is_confirmed && !is_alone) {
+                row.is_confirmed = false;
+                if let Some(stored) = &row.row {
+                    let mut fragment = (*stored.session).clone();
+                    (fragment.created_at, fragment.updated_at) = (Micros::MAX, Micros::MAX);
+                    self.fragments.entry(*key).or_default().push(fragment);
+                }
             }
         }
     }
@@ -255,17 +309,19 @@ impl ReplayState<'_> {
     /// Settles the sessions to which no event at `next` or later can belong.
     fn settle(&mut self, next: Micros) -> SettledSessions {
         let timeout = self.timeout;
+        self.restore_fragments();
         let merged: Vec<(u128, Vec<SessionSummary<'static>>)> = std::mem::take(&mut self.fragments)
             .into_par_iter()
             .map(|(key, fragments)| {
                 (key, if fragments.len() > 1 { merge_adjacent(fragments, timeout) } else { fragments })
             })
             .collect();
+        let can_continue = |end: Micros| next < Micros::MAX && end.saturating_add(timeout) >= next;
         let sessions = Vec::with_capacity(merged.len());
         let mut settled = SettledSessions { sessions, through: next, ..SettledSessions::default() };
         for (key, sessions) in merged {
             for session in sessions {
-                if next < Micros::MAX && session.ended_at.saturating_add(timeout) >= next {
+                if can_continue(session.ended_at) {
                     settled.open.push((session.first.time, None));
                     self.fragments.entry(key).or_default().push(session);
                 } else {
@@ -277,6 +333,15 @@ impl ReplayState<'_> {
         self.rows.retain(|key, rows| {
             let open = fragments.get(key).map_or(&[][..], Vec::as_slice);
             rows.retain_mut(|row| {
+                if row.is_confirmed {
+                    if can_continue(row.end) {
+                        let day = row.row.as_ref().map(|stored| stored.day);
+                        settled.open.extend([(row.start, None), (row.start, day)]);
+                        return true;
+                    }
+                    settled.unchanged_rows.extend(row.row.take().map(|row| *row));
+                    return false;
+                }
                 // A session of a later date or an open session can still have this start.
                 let is_open = next < Micros::MAX
                     && (row.end >= next || open.iter().any(|session| session.first.time <= row.end));

@@ -236,6 +236,28 @@ fn repeated_session_is_found_and_repaired() {
     assert_eq!(fixture.content(), before);
 }
 
+/// If the older file of the date is read first, its events equal the row. Then the other file
+/// continues the session. The order of the files depends on their random names.
+#[test]
+fn event_of_another_file_is_missing_in_the_row() {
+    for _ in 0..8 {
+        let mut fixture = Fixture::new(NOW);
+        let visit = |time: &str| line(time, "a", "page_view", ",\"anonymous_id\":\"v\"");
+        fixture.ingest(&[visit("2026-03-10T10:00:00Z"), visit("2026-03-10T10:05:00Z")]);
+        let snapshot = fixture.store().snapshot().unwrap();
+        let old = snapshot.manifest().files(Table::Sessions)[0].clone();
+        let frame = snapshot.read_file(&old, None).unwrap();
+        fixture.ingest(&[visit("2026-03-10T10:10:00Z")]);
+        assert_eq!(fixture.store().snapshot().unwrap().manifest().files(Table::Events).len(), 2);
+        let before = fixture.content();
+        replace(&fixture, Table::Sessions, |file, _| encode_file(Table::Sessions, file.day, &frame).unwrap());
+        finds(&fixture, "sessions", "does not match its events");
+        assert_eq!(fixture.rebuild().sessions_changed, 1);
+        fixture.assert_clean();
+        assert_eq!(fixture.content(), before);
+    }
+}
+
 #[test]
 fn wrong_derived_column_is_found_and_repaired() {
     let mut fixture = ingested_store();
