@@ -39,7 +39,7 @@ pub(super) fn fold_many<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T>>
         values.par_iter().for_each(|(candidate, numbers)| {
             candidate.value.iter().for_each(|value| all.each(numbers, |_, fold| fold.visit(value)));
         });
-        for (candidate, numbers) in &values {
+        for (candidate, numbers) in values.iter() {
             all.each(numbers, |number, _| {
                 folded.get_mut(number as usize).into_iter().for_each(|sum| {
                     sum.sessions += u64::from(candidate.value.is_some());
