@@ -1,6 +1,10 @@
 //! Decimal numbers as text, compared digit by digit.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
+
+/// The maximum length of a number that [`DecimalText::plain`] writes without an exponent.
+const MAX_PLAIN: usize = 40;
 
 /// A decimal number that borrows its digits from the text from which it was parsed.
 ///
@@ -43,6 +47,41 @@ impl<'a> DecimalText<'a> {
             digits => digits as i64,
         };
         Some(DecimalText { negative, digits, exponent: exponent.checked_add(point)? })
+    }
+
+    /// Returns a number in JSON's syntax without an exponent and without zeros at the end of its
+    /// fraction, so that numbers of equal value are equal strings: `12` for `12.0` and `1.2e1`.
+    /// Numbers with more than 40 digits have an exponent instead: `1.5e400`.
+    pub fn plain(number: &str) -> Cow<'_, str> {
+        let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
+        let is_whole = !number.contains('.');
+        if is_plain && number.len() <= MAX_PLAIN && number != "-0" && (is_whole || !number.ends_with('0')) {
+            return Cow::Borrowed(number);
+        }
+        // The exponent of other numbers exceeds 64 bits.
+        DecimalText::parse(number).map_or(Cow::Borrowed(number), |number| Cow::Owned(number.to_plain()))
+    }
+
+    fn to_plain(self) -> String {
+        let digits: String = self.significant_digits().map(char::from).collect();
+        let sign = if self.negative { "-" } else { "" };
+        let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
+        let max = MAX_PLAIN as i64;
+        let len = digits.len() as i64;
+        let (whole, fraction) = match digits.split_at_checked(usize::try_from(self.exponent).unwrap_or(0)) {
+            _ if digits.is_empty() => return "0".to_owned(),
+            _ if self.exponent.max(len) > max || len.saturating_sub(self.exponent) >= max => {
+                let (first, rest) = digits.split_at(1);
+                let exponent = self.exponent.saturating_sub(1);
+                let point = if rest.is_empty() { "" } else { "." };
+                return format!("{sign}{first}{point}{rest}e{exponent}");
+            }
+            None => (format!("{digits}{}", zeros(self.exponent - len)), String::new()),
+            Some(("", digits)) => ("0".to_owned(), format!("{}{digits}", zeros(-self.exponent))),
+            Some((whole, fraction)) => (whole.to_owned(), fraction.to_owned()),
+        };
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{sign}{whole}{point}{fraction}")
     }
 
     /// Returns -1, 0 or 1.
@@ -160,7 +199,54 @@ mod tests {
         }
     }
 
+    #[test]
+    fn numbers_of_equal_value_have_one_plain_text() {
+        let long = "1".repeat(41);
+        let long_plain = format!("1.{}e40", "1".repeat(40));
+        let forty = "9".repeat(40);
+        for (written, plain) in [
+            ("12", "12"),
+            ("12.0", "12"),
+            ("1.2e1", "12"),
+            ("-12.50", "-12.5"),
+            ("0.5", "0.5"),
+            ("5E-1", "0.5"),
+            ("-0", "0"),
+            ("-0.0", "0"),
+            ("0e9", "0"),
+            ("1200", "1200"),
+            ("1e3", "1000"),
+            ("1.0050e2", "100.5"),
+            ("-2.5e-3", "-0.0025"),
+            ("1e400", "1e400"),
+            ("15.0e399", "1.5e400"),
+            ("1e-400", "1e-400"),
+            (&forty, &forty),
+            (&long, &long_plain),
+        ] {
+            assert_eq!(DecimalText::plain(written), plain, "{written}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn plain_text_depends_on_the_value_only(
+            sign in "-?",
+            whole in "0|[1-9][0-9]{0,45}",
+            fraction in "[0-9]{1,45}",
+            exponent in -60i64..60,
+            zeros in 0usize..50,
+        ) {
+            let number = format!("{sign}{whole}.{fraction}e{exponent}");
+            let plain = DecimalText::plain(&number);
+            prop_assert_eq!(order(&number, &plain), Some(Ordering::Equal));
+            // The same value in another notation.
+            let shift = exponent + whole.len() as i64 + zeros as i64;
+            let other = format!("{sign}0.{}{whole}{fraction}e{shift}", "0".repeat(zeros));
+            prop_assert_eq!(DecimalText::plain(&other), plain.clone());
+            prop_assert_eq!(DecimalText::plain(&plain), plain.clone());
+        }
+
         #[test]
         fn order_of_texts_is_order_of_values(a in -1000i64..1000, b in -1000i64..1000, i in -3i32..4, j in -3i32..4) {
             let scaled = |n: i64, power: i32| n * 10i64.pow((power + 3) as u32);

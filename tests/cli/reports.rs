@@ -168,6 +168,35 @@ fn all_conversations_are_those_of_a_limited_list() {
 }
 
 #[test]
+fn filter_for_the_value_of_a_group_finds_its_sessions() {
+    let sandbox = Sandbox::new().at("2026-11-10T00:00:00Z");
+    let values = ["\"01234\"", "\"1234\"", "1234", "1234.0", "\"1234.0\"", "\"+1234\"", "\"\"", "null"];
+    let line = |(number, value): (usize, &str)| {
+        format!(
+            r#"{{"chatbot_id":"c","session_id":"s{number}","event_name":"x","timestamp":"2026-11-09T12:00:00Z","properties":{{"z":{value}}}}}"#
+        ) + "\n"
+    };
+    sandbox.write("log.ndjson", values.into_iter().enumerate().map(line).collect::<String>());
+    sandbox.wa("ingest log.ndjson").exits(0);
+    let broken_down = sandbox.wa("report summary --by properties.z --format json").json();
+    let groups = broken_down["groups"].as_array().unwrap();
+    let found: Vec<(&str, u64)> = groups
+        .iter()
+        .map(|group| {
+            let total = &group["summary"]["total_sessions"];
+            (group["values"][0].as_str().unwrap(), total.as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(found, [("1234", 3), ("unknown", 2), ("+1234", 1), ("01234", 1), ("1234.0", 1)]);
+    for (value, total) in found {
+        let value = if value == "unknown" { "" } else { value };
+        let condition = format!("properties.z=\"{value}\"");
+        let report = ["report", "summary", "--format", "json", "--where", &condition];
+        assert_eq!(sandbox.run(report).json()["summary"]["total_sessions"], total, "{condition}");
+    }
+}
+
+#[test]
 fn limit_all_lists_everything_in_every_format() {
     let sandbox = store();
     // There are 25 rows, or 26 event names. In reports with two lists, one list has 25 rows.

@@ -1,12 +1,9 @@
 //! One condition: a field, an operator and alternatives.
 
-use std::cmp::Ordering;
-
 use super::field::{Field, Subject};
-use super::reader::FieldReader;
+use super::reader::{FieldReader, FieldText};
 use super::syntax::WrittenCondition;
 use super::value::{TimeRange, Value};
-use crate::decimal::DecimalText;
 use crate::error::{Error, Result};
 use crate::report::query::operator::Operator;
 use crate::report::query::view_cache::{NULL_TOKEN, ViewCache};
@@ -40,7 +37,7 @@ impl Condition {
 
     /// Returns whether a value satisfies the condition. A missing value equals the empty string and
     /// differs from every other string; it contains no string and has no order.
-    fn accepts(&self, text: Option<&str>) -> bool {
+    fn accepts(&self, text: Option<&FieldText<'_>>) -> bool {
         let positive = match text {
             None => match self.operator {
                 Operator::Equal | Operator::NotEqual => self.values.iter().any(Value::is_empty),
@@ -55,21 +52,23 @@ impl Condition {
     /// distinct string, so it must not be inlined into the loop over all rows.
     #[inline(never)]
     fn accepts_row(&self, reader: &FieldReader<'_>, row: usize) -> bool {
-        self.accepts(reader.text(row).as_deref())
+        self.accepts(reader.text(row).as_ref())
     }
 
     /// Returns whether a string satisfies the condition. A negative operator is replaced by its
     /// opposite.
-    fn accepts_text(&self, text: &str) -> bool {
-        let numbers = !self.field.is_id();
+    fn accepts_text(&self, text: &FieldText<'_>) -> bool {
         match self.operator {
             Operator::Contains | Operator::NotContains => {
-                self.values.iter().any(|value| value.is_contained_in(text))
+                self.values.iter().any(|value| value.is_contained_in(&text.text))
             }
             Operator::Equal | Operator::NotEqual => {
-                self.values.iter().any(|value| value.equals(text, numbers) || self.is_null_text(value, text))
+                self.values.iter().any(|value| value.equals(text) || self.is_null_text(value, &text.text))
             }
-            operator => self.values.iter().any(|value| operator.accepts(value.order_of(text, numbers))),
+            operator => {
+                let order = |value: &Value| value.order_of(&text.text);
+                self.values.iter().filter_map(order).any(|order| operator.accepts(order))
+            }
         }
     }
 
@@ -95,7 +94,7 @@ impl Condition {
             }
             _ => Comparison::Text,
         };
-        let cache = ViewCache::new(self.accepts(self.field.null_text()));
+        let cache = ViewCache::new(self.accepts(self.field.null_text().map(FieldText::of_label).as_ref()));
         Ok(BoundCondition { condition: self, reader, comparison, cache })
     }
 }
@@ -161,14 +160,7 @@ impl BoundCondition<'_> {
                 };
                 numbers.iter().any(accepts) != operator.is_negative()
             }
-            _ => condition.accepts(reader.text(row).as_deref()),
+            _ => condition.accepts(reader.text(row).as_ref()),
         }
     }
-}
-
-/// Compares two strings, as numbers if both are numbers.
-pub(super) fn compare(text: &str, value: &str, numbers: bool) -> Ordering {
-    let parsed = || DecimalText::parse(text).zip(DecimalText::parse(value));
-    let numbers = if numbers { parsed() } else { None };
-    numbers.map_or_else(|| text.cmp(value), |(a, b)| a.cmp(&b))
 }

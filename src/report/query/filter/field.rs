@@ -140,6 +140,16 @@ impl Field {
         self.column.kind == ColumnType::Uuid || (self.path.is_empty() && self.column.name.ends_with("_id"))
     }
 
+    /// Returns whether all values are numbers.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.column.kind, ColumnType::Int32 | ColumnType::Int64 | ColumnType::Float)
+    }
+
+    /// Returns whether values can be numbers, or texts that hold a number.
+    pub(super) fn can_hold_numbers(&self) -> bool {
+        self.is_number() || matches!(self.column.kind, ColumnType::Text | ColumnType::Json) && !self.is_id()
+    }
+
     /// Returns the label of a missing value, as in the reports `sources` and `events`.
     pub(crate) fn null_text(&self) -> Option<&'static str> {
         match (self.table, self.column.name, self.path.len()) {

@@ -5,11 +5,37 @@ use std::borrow::Cow;
 use memchr::memmem::Finder;
 
 use super::field::Field;
+use crate::decimal::DecimalText;
+use crate::decimal::integer::is_number;
 use crate::error::Result;
 use crate::json;
 use crate::report::query::json_lookup::{at_path, in_flat_object};
 use crate::store::frame::{Cell, Cells, Frame, Texts};
 use crate::time::format_utc;
+
+/// A value of a field as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldText<'a> {
+    /// The value as a breakdown shows it.
+    pub text: Cow<'a, str>,
+    /// Whether the value is a number, and not a text that holds one.
+    pub is_number: bool,
+}
+
+impl<'a> FieldText<'a> {
+    /// Returns the label of a missing value. A count of 0 is a number.
+    pub fn of_label(label: &'a str) -> FieldText<'a> {
+        FieldText { text: Cow::Borrowed(label), is_number: is_number(label) }
+    }
+
+    fn text(text: impl Into<Cow<'a, str>>) -> FieldText<'a> {
+        FieldText { text: text.into(), is_number: false }
+    }
+
+    fn number(text: impl Into<Cow<'a, str>>) -> FieldText<'a> {
+        FieldText { text: text.into(), is_number: true }
+    }
+}
 
 /// A field, bound to the rows of a frame that has its column.
 pub(crate) struct FieldReader<'a> {
@@ -63,27 +89,27 @@ impl<'a> FieldReader<'a> {
         matches!(&self.cells, Cells::Text(_) | Cells::Json(_))
     }
 
-    /// Returns the value of a row as text; `None` if it is missing or null.
+    /// Returns the value of a row; `None` if it is missing, null or the empty string.
     ///
-    /// Numbers inside JSON are returned as written in the log, because a parser would round long
-    /// numbers. Lists and objects have no white space.
-    pub fn text(&self, row: usize) -> Option<Cow<'_, str>> {
+    /// Equal numbers inside JSON have the same text: `12`, `12.0` and `1.2e1` are `12`. No digit is
+    /// rounded. Lists and objects have no white space.
+    pub fn text(&self, row: usize) -> Option<FieldText<'_>> {
         let text = match self.cells.get(row) {
             Cell::Null => None,
-            Cell::Text(text) => Some(Cow::Borrowed(text)),
+            Cell::Text(text) => Some(FieldText::text(text)),
             Cell::Json(json) => self.json_text(json),
-            Cell::Int(number) => Some(Cow::Owned(number.to_string())),
-            Cell::Float(number) => Some(Cow::Owned(number.to_string())),
-            Cell::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
-            Cell::Time(time) => Some(Cow::Owned(format_utc(time))),
-            Cell::Date(day) => Some(Cow::Owned(day.to_string())),
+            Cell::Int(number) => Some(FieldText::number(number.to_string())),
+            Cell::Float(number) => Some(FieldText::number(number.to_string())),
+            Cell::Bool(value) => Some(FieldText::text(if value { "true" } else { "false" })),
+            Cell::Time(time) => Some(FieldText::text(format_utc(time))),
+            Cell::Date(day) => Some(FieldText::text(day.to_string())),
         };
-        text.or(self.null_text.map(Cow::Borrowed))
+        text.filter(|value| !value.text.is_empty()).or(self.null_text.map(FieldText::of_label))
     }
 
-    fn json_text<'j>(&self, json: &'j str) -> Option<Cow<'j, str>> {
+    fn json_text<'j>(&self, json: &'j str) -> Option<FieldText<'j>> {
         if self.path.is_empty() {
-            return Some(Cow::Borrowed(json));
+            return Some(FieldText::text(json));
         }
         // Most objects do not contain the key, which a search for its text shows without parsing.
         // An escape may hide the key, so objects with a backslash are parsed.
@@ -95,9 +121,10 @@ impl<'a> FieldReader<'a> {
         };
         let value = in_flat.or_else(|| at_path(json, self.path)).filter(|value| *value != "null")?;
         Some(match json::lenient::string_value(value) {
-            Some(text) => text,
-            None if value.starts_with(['{', '[']) => Cow::Owned(json::lenient::compact(value)),
-            None => Cow::Borrowed(value),
+            Some(text) => FieldText::text(text),
+            None if value.starts_with(['{', '[']) => FieldText::text(json::lenient::compact(value)),
+            None if is_number(value) => FieldText::number(DecimalText::plain(value)),
+            None => FieldText::text(value),
         })
     }
 }

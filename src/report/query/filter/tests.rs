@@ -147,6 +147,54 @@ fn alternatives_wildcards_and_negations_are_compared() {
 }
 
 #[test]
+fn threshold_selects_only_numbers() {
+    let holds = |rating: &str, text: &str| {
+        let properties = format!("{{\"rating\":{rating}}}");
+        let mut builder = FrameBuilder::new(Table::Events);
+        builder.row(&[("properties", Cell::Json(&properties)), ("city", Cell::Text("Bonn"))]);
+        let conditions = Where::parse("--where", text, Subject::Events).unwrap().on_events();
+        accepts(&conditions, &builder.finish().unwrap())
+    };
+    // "b" is greater than "4" as a string, and less than no digit.
+    for operator in ["<", "<=", ">", ">="] {
+        for text in ["\"bad\"", "\"n/a\"", "\"\"", "null", "true", "[5]", "{\"a\":5}", "\"1.2.3\""] {
+            assert!(!holds(text, &format!("properties.rating{operator}4")), "{text} {operator}");
+        }
+        assert!(!holds("5", &format!("city{operator}4")), "{operator}");
+    }
+    // Some loggers write numbers in quotes.
+    for five in ["5", "5.0", "0.5e1", "\"5\"", "\"05\""] {
+        assert!(holds(five, "properties.rating>4") && holds(five, "properties.rating>=5.0"), "{five}");
+        assert!(holds(five, "properties.rating<10") && !holds(five, "properties.rating<5"), "{five}");
+    }
+    // With a text as the value, strings are compared.
+    assert!(holds("\"good\"", "properties.rating>bad") && !holds("\"bad\"", "properties.rating>good"));
+    assert!(holds("5", "city>=Berlin") && holds("5", "properties.rating<bad"));
+}
+
+#[test]
+fn equal_numbers_are_one_value_and_texts_are_not() {
+    let values = ["\"01234\"", "\"1234\"", "1234", "1234.0", "\"1234.0\"", "\"+1234\"", "\"\"", "null"];
+    let selected = |text: &str| {
+        let mut builder = FrameBuilder::new(Table::Events);
+        let rows = values.map(|value| format!("{{\"z\":{value}}}"));
+        rows.iter().for_each(|row| builder.row(&[("properties", Cell::Json(row))]));
+        let conditions = Where::parse("--where", text, Subject::Events).unwrap().on_events();
+        conditions.bind(&builder.finish().unwrap(), Zone::UTC).unwrap().rows(8)
+    };
+    assert_eq!(selected("properties.z=1234"), [1, 2, 3]);
+    assert_eq!(selected("properties.z=\"1234\""), [1, 2, 3]);
+    assert_eq!(selected("properties.z=1234.0"), [2, 3, 4]);
+    assert_eq!(selected("properties.z=\"1234.0\""), [4]);
+    assert_eq!(selected("properties.z=12.34e2"), [2, 3]);
+    assert_eq!(selected("properties.z=01234"), [0]);
+    assert_eq!(selected("properties.z=+1234"), [5]);
+    assert_eq!(selected("properties.z="), [6, 7]);
+    assert_eq!(selected("properties.z=*"), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(selected("properties.z!=1234|01234"), [4, 5, 6, 7]);
+}
+
+#[test]
 fn session_columns_are_compared() {
     let matches = |text: &str| {
         let mut builder = FrameBuilder::new(Table::Sessions);

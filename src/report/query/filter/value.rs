@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::condition::compare;
 use super::field::Field;
+use super::reader::FieldText;
 use super::syntax::WrittenValue;
 use crate::config::quantity::parse_duration;
 use crate::decimal::DecimalText;
+use crate::decimal::integer::is_number;
 use crate::error::{Error, Result};
 use crate::report::query::operator::Operator;
 use crate::store::columns::ColumnType;
@@ -21,6 +22,10 @@ pub(super) struct Value {
     lowercase: String,
     /// The parts of a pattern between its wildcards.
     pattern: Option<Vec<String>>,
+    /// Whether it equals all numbers of its value, however it is written.
+    equals_numbers: bool,
+    /// Whether `<`, `<=`, `>` and `>=` compare numbers.
+    orders_numbers: bool,
 }
 
 impl Value {
@@ -39,7 +44,15 @@ impl Value {
             check_type(&text, field)?;
         }
         let pattern = has_wildcard.then(|| text.split('*').map(str::to_owned).collect());
-        Ok(Value { lowercase: text.to_lowercase(), digits: parse_digits(&text), text, pattern })
+        let is_decimal = DecimalText::parse(&text).is_some();
+        Ok(Value {
+            lowercase: text.to_lowercase(),
+            equals_numbers: !written.is_quoted && (is_number(&text) || is_decimal && field.is_number()),
+            orders_numbers: is_decimal && field.can_hold_numbers(),
+            digits: parse_digits(&text),
+            text,
+            pattern,
+        })
     }
 
     /// Returns whether the value is empty, which stands for a missing value.
@@ -52,23 +65,35 @@ impl Value {
         text.contains(&self.text) || text.to_lowercase().contains(&self.lowercase)
     }
 
-    /// Returns whether a string equals the value or matches the pattern. With `numbers`, two
-    /// numbers compare by value.
-    pub fn equals(&self, text: &str, numbers: bool) -> bool {
+    /// Returns whether a string equals the value or matches the pattern. Two numbers compare by
+    /// value. A text that holds a number equals only the same text: 1.10 may be a version, and
+    /// 01234 a postal code.
+    pub fn equals(&self, value: &FieldText<'_>) -> bool {
+        let FieldText { text, is_number } = value;
         match &self.pattern {
             Some(parts) => matches_pattern(text, parts),
-            None => self.order_of(text, numbers).is_eq(),
+            None if *text == self.text => true,
+            None if *is_number && self.equals_numbers => self.order_of_numbers(text) == Some(Ordering::Equal),
+            None => false,
         }
     }
 
-    /// Compares a string with the value.
-    pub fn order_of(&self, text: &str, numbers: bool) -> Ordering {
+    /// Compares a string with the value; `None` if the value is a number and the string is not. A
+    /// threshold must not select texts such as `timeout`.
+    pub fn order_of(&self, text: &str) -> Option<Ordering> {
+        match self.orders_numbers {
+            true => self.order_of_numbers(text),
+            false => Some(text.cmp(self.text.as_str())),
+        }
+    }
+
+    /// Compares a number with the value; `None` if one of them is not a number.
+    fn order_of_numbers(&self, text: &str) -> Option<Ordering> {
         // Most numbers of events are short and whole. A column of them has a different one in
         // nearly every row, so results are seldom cached.
-        let digits = || parse_digits(text).zip(self.digits);
-        match if numbers { digits() } else { None } {
-            Some((number, value)) => number.cmp(&value),
-            None => compare(text, &self.text, numbers),
+        match parse_digits(text).zip(self.digits) {
+            Some((number, value)) => Some(number.cmp(&value)),
+            None => Some(DecimalText::parse(text)?.cmp(&DecimalText::parse(&self.text)?)),
         }
     }
 
@@ -174,6 +199,7 @@ fn matches_pattern(text: &str, parts: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::query::filter::field::Subject;
     use crate::time::format_utc;
 
     #[test]
@@ -202,8 +228,9 @@ mod tests {
     fn time_is_read_in_the_zone_and_day_covers_all_its_times() {
         let berlin = Zone::parse("Europe/Berlin").unwrap();
         let range = |text: &str| {
-            let value =
-                Value { text: text.to_owned(), digits: None, lowercase: String::new(), pattern: None };
+            let field = Field::parse("timestamp", Subject::Events).unwrap();
+            let written = WrittenValue { text: text.to_owned(), is_quoted: false };
+            let value = Value::new(written, &field, Operator::Equal).unwrap();
             let range = value.time_range(berlin).unwrap();
             (format_utc(range.start), range.end - range.start)
         };

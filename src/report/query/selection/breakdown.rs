@@ -323,7 +323,7 @@ impl<'a> ValueReader<'a> {
         let has_any = values.iter().any(Option::is_some);
         let texts: Vec<String> = values
             .into_iter()
-            .map(|value| value.map_or(UNKNOWN.to_owned(), |text| text.into_owned()))
+            .map(|value| value.map_or(UNKNOWN.to_owned(), |value| value.text.into_owned()))
             .collect();
         let number = match self.by_texts.get(&texts) {
             Some(number) => *number,
