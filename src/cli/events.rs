@@ -9,8 +9,10 @@ use super::args::values::{self, EventFormat, Limit};
 use super::args::window::{self, Window};
 use super::{Globals, Printer};
 use crate::error::{Error, Result};
-use crate::render::events::{EventRenderer, LineFormat, TABLE_COLUMNS, events_table};
-use crate::report::{self, EventQuery, Query, ReportHead, Subject, Where, list_events, segment_conditions};
+use crate::render::events::{EventRenderer, EventTables, LineFormat, TABLE_COLUMNS};
+use crate::report::{
+    self, EventListing, EventQuery, Query, ReportHead, Subject, Where, list_events, segment_conditions,
+};
 use crate::store::columns::Table;
 use crate::store::frame::RecordReader;
 use crate::store::{Snapshot, Store};
@@ -187,18 +189,39 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-/// Prints a table of events. Returns notes on omitted events.
+/// Prints a table of events, or several tables of a long list. Returns notes on omitted events.
 fn print_table(snapshot: &Snapshot, query: &EventQuery, printer: &Printer) -> Result<Vec<String>> {
-    let mut records = Vec::new();
-    let list = list_events(snapshot, query, &TABLE_COLUMNS, &mut |frame| {
-        let reader = RecordReader::new(frame, Table::Events, &TABLE_COLUMNS)?;
-        records.extend((0..frame.height()).map(|row| reader.record(row)));
-        Ok(ControlFlow::Continue(()))
-    })?;
     let scope = Query { window: query.window, chatbots: query.chatbots.clone(), include_bots: true };
     let head = ReportHead::for_event_list(snapshot, &scope);
-    printer.result(&events_table(&head, &records, list.more, &printer.style()))?;
+    let mut tables = EventTables::new(&head, printer.style());
+    let mut records = Vec::new();
+    let mut printed = false;
+    let list = list_events(snapshot, query, &TABLE_COLUMNS, &mut |frame| {
+        let reader = RecordReader::new(frame, Table::Events, &TABLE_COLUMNS)?;
+        for row in 0..frame.height() {
+            if records.len() == EventTables::ROWS {
+                printed = true;
+                printer.result(&tables.next(&records))?;
+                records.clear();
+            }
+            records.push(reader.record(row));
+        }
+        Ok(if printer.is_pipe_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    let list = list.map_err(|error| incomplete(error, printed))?;
+    printer.result(&tables.last(&records, list.more))?;
     Ok(list.notes)
+}
+
+/// Returns the error of a list. If a part of the list is printed, the query cannot start over from
+/// a newer snapshot.
+fn incomplete(error: Error, printed: bool) -> Error {
+    if printed && error.is_missing_file() {
+        return Error::failed("the list is incomplete, because the store changed meanwhile")
+            .caused_by(error)
+            .hint("run it again, or list fewer days at a time");
+    }
+    error
 }
 
 /// Prints events as lines while they are read. Returns notes on omitted events.
@@ -213,22 +236,12 @@ fn print_lines(
     let mut printed = false;
     let list = list_events(snapshot, query, &columns, &mut |frame| {
         let lines = renderer.render(frame)?;
-        // Until something is printed, the query can start over from a newer snapshot.
         printed = true;
         header.take().map_or(Ok(()), |header| printer.result(&header))?;
         printer.result(&lines)?;
         Ok(if printer.is_pipe_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     });
-    match list {
-        Err(error) if printed && error.is_missing_file() => {
-            Err(Error::failed("the list is incomplete, because the store changed meanwhile")
-                .caused_by(error)
-                .hint("run it again, or list fewer days at a time"))
-        }
-        Err(error) => Err(error),
-        Ok(list) => {
-            header.map_or(Ok(()), |header| printer.result(&header))?;
-            Ok(list.notes)
-        }
-    }
+    let list: EventListing = list.map_err(|error| incomplete(error, printed))?;
+    header.map_or(Ok(()), |header| printer.result(&header))?;
+    Ok(list.notes)
 }

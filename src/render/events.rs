@@ -113,12 +113,60 @@ pub(crate) const TABLE_COLUMNS: [&str; 9] = [
 
 /// Returns events as a table. `more` is set if the limit hides further events.
 pub(crate) fn events_table(head: &ReportHead, events: &[Record], more: bool, style: &Style) -> String {
-    let count = pluralize(events.len() as u64, "event", "events");
-    let more = if more { "; use --limit to show more" } else { "" };
+    table_with_fact(head, events, count_fact(events.len(), more), style)
+}
+
+/// Draws a long list of events as tables of a bounded number of events. The widths of the columns
+/// differ between tables, because a width depends on all values of a column.
+pub(crate) struct EventTables<'a> {
+    head: &'a ReportHead,
+    style: Style,
+    /// The number of events in the tables so far.
+    drawn: usize,
+}
+
+impl EventTables<'_> {
+    /// The number of events in a table.
+    pub(crate) const ROWS: usize = 10_000;
+
+    /// Returns an empty list.
+    pub(crate) fn new(head: &ReportHead, style: Style) -> EventTables<'_> {
+        EventTables { head, style, drawn: 0 }
+    }
+
+    /// Draws the next table, which other events follow.
+    pub(crate) fn next(&mut self, events: &[Record]) -> String {
+        let is_first = self.drawn == 0;
+        self.drawn += events.len();
+        if is_first {
+            let fact = format!("more than {}", pluralize(events.len() as u64, "event", "events"));
+            return table_with_fact(self.head, events, fact, &self.style);
+        }
+        format!("\n{}", table::draw_section(&sessions::events(events.iter(), self.head.zone), &self.style))
+    }
+
+    /// Draws the last table. If it is not the only one, the number of all events follows it. `more`
+    /// is set if the limit hides further events.
+    pub(crate) fn last(mut self, events: &[Record], more: bool) -> String {
+        if self.drawn == 0 {
+            return events_table(self.head, events, more, &self.style);
+        }
+        let table = self.next(events);
+        format!("{table}\n{}\n", self.style.faint(&count_fact(self.drawn, more)))
+    }
+}
+
+fn table_with_fact(head: &ReportHead, events: &[Record], fact: String, style: &Style) -> String {
     let layout = Layout {
         title: answer::title("events", head),
-        facts: vec![format!("{count}{more}")],
+        facts: vec![fact],
         sections: vec![sessions::events(events.iter(), head.zone)],
     };
     table::draw(&layout, style)
+}
+
+/// Returns the number of events, and whether there are more.
+fn count_fact(events: usize, more: bool) -> String {
+    let more = if more { "; use --limit to show more" } else { "" };
+    format!("{}{more}", pluralize(events as u64, "event", "events"))
 }

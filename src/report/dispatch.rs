@@ -30,6 +30,7 @@ use super::sequence::definitions::Definitions;
 use super::sessions::{self, SessionsQuery, sessions};
 use super::sources::sources;
 use super::summary::summary;
+use super::timeline::TIMELINE_LIMIT;
 use super::trends::trends;
 use super::visitors::visitors;
 use crate::config::Annotation;
@@ -259,6 +260,8 @@ pub struct ReportRequest {
     pub session_id: Option<String>,
     /// The visitor whose sessions `sessions` looks up.
     pub visitor: Option<String>,
+    /// The maximum number of events of each session that `sessions` looks up; `None` for all.
+    pub timeline_limit: Option<usize>,
     /// The metric that tables of `heatmap` show.
     pub heatmap_metric: HeatmapMetric,
     /// The options of `retention`.
@@ -307,6 +310,7 @@ impl ReportRequest {
             page: 1,
             session_id: None,
             visitor: None,
+            timeline_limit: Some(TIMELINE_LIMIT),
             heatmap_metric: HeatmapMetric::default(),
             retention: RetentionOptions::default(),
             interval: TrendInterval::default(),
@@ -591,6 +595,7 @@ fn answer(
                 without_rows: request.without_rows,
                 session_id: request.session_id.clone(),
                 visitor: request.visitor.clone(),
+                timeline_limit: request.timeline_limit,
             };
             Box::new(sessions(tables, &sessions_query)?)
         }

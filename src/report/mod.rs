@@ -67,3 +67,4 @@ pub use selected::filtered::resolve_fields;
 pub use sequence::definitions::{Definitions, Goal};
 pub use sequence::event_pattern::EventPattern;
 pub(crate) use sessions::ROW_ID_PREFIX;
+pub(crate) use timeline::TIMELINE_LIMIT;

@@ -40,6 +40,9 @@ pub struct SessionsQuery {
     pub session_id: Option<String>,
     /// The visitor to look up: an anonymous id, a user id, an email address or a name.
     pub visitor: Option<String>,
+    /// The maximum number of events of each session that is looked up; `None` for all. If it is 0,
+    /// no events are read.
+    pub timeline_limit: Option<usize>,
 }
 
 impl SessionsQuery {
@@ -55,6 +58,7 @@ impl SessionsQuery {
             without_rows: false,
             session_id: None,
             visitor: None,
+            timeline_limit: Some(timeline::TIMELINE_LIMIT),
         }
     }
 
@@ -192,8 +196,8 @@ pub(crate) fn sessions(tables: &dyn Tables, request: &SessionsQuery) -> Result<R
     {
         page.sessions = range.read(tables, &starts, request, &query)?;
     }
-    if request.is_lookup() {
-        timeline::add_timelines(tables, &mut page.sessions)?;
+    if request.is_lookup() && request.timeline_limit != Some(0) {
+        timeline::add_timelines(tables, &mut page.sessions, request.timeline_limit)?;
     }
     let bot_sessions =
         if request.is_lookup() { BotSessions::NotCounted } else { BotSessions::new(&query, bots) };
@@ -203,7 +207,14 @@ pub(crate) fn sessions(tables: &dyn Tables, request: &SessionsQuery) -> Result<R
         window_in_json: false,
         ..ReportHead::new(tables, &query, bots)
     };
-    let notes = notes(tables, request, &query, bot_sessions, &page)?;
+    let mut notes = notes(tables, request, &query, bot_sessions, &page)?;
+    if let Some(limit) = request.timeline_limit
+        && page.sessions.iter().any(|entry| entry.is_truncated)
+    {
+        notes.push(format!(
+            "only the first {limit} events of a session are listed; use --limit all for all, or `wa events`"
+        ));
+    }
     Ok(Report { notes, ..Report::new(head, page) })
 }
 
@@ -336,6 +347,6 @@ impl PageRange {
         let mut rows: Vec<(Micros, Record)> = found.into_iter().flatten().flatten().collect();
         rows.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.text("id").cmp(&b.1.text("id"))));
         let page = rows.into_iter().skip(self.skip).take(self.count);
-        Ok(page.map(|(_, session)| SessionEntry { session, timeline: None }).collect())
+        Ok(page.map(|(_, session)| SessionEntry { session, timeline: None, is_truncated: false }).collect())
     }
 }

@@ -12,12 +12,25 @@ use crate::store::columns::Table;
 use crate::store::frame::{Record, RecordReader};
 use crate::time::{Day, Micros};
 
+/// The default maximum number of events of a session that a look-up returns.
+pub(crate) const TIMELINE_LIMIT: usize = 1_000;
+
+/// The maximum number of dates that are read together.
+const MAX_DATES: i32 = 4;
+
 /// Sessions by key hash: the times of the first and the last event, and the index of the entry.
 type EntriesByKey = HashMap<u128, Vec<(Micros, Micros, usize)>>;
 
-/// Adds the events of each session: all events with its key, from its start to its end. Pruned
-/// events are missing.
-pub(crate) fn add_timelines(tables: &dyn Tables, entries: &mut [SessionEntry]) -> Result<()> {
+/// An event, with the values that order it.
+type OrderedEvent = (Micros, String, Record);
+
+/// Adds the events of each session: the first `limit` events with its key, from its start to its
+/// end. Pruned events are missing.
+pub(crate) fn add_timelines(
+    tables: &dyn Tables,
+    entries: &mut [SessionEntry],
+    limit: Option<usize>,
+) -> Result<()> {
     let mut by_key = EntriesByKey::new();
     for (index, entry) in entries.iter().enumerate() {
         let (start, end) = (entry.session.number("started_at"), entry.session.number("ended_at"));
@@ -25,36 +38,71 @@ pub(crate) fn add_timelines(tables: &dyn Tables, entries: &mut [SessionEntry]) -
             by_key.entry(key).or_default().push((start, end, index));
         }
     }
-    let mut timelines: BTreeMap<usize, Vec<(Micros, String, Record)>> = BTreeMap::new();
-    let columns = Table::Events.column_names();
+    // One event beyond the limit shows that there are more.
+    let most = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
+    let mut timelines: BTreeMap<usize, Vec<OrderedEvent>> = BTreeMap::new();
     for dates in date_ranges(&by_key) {
-        let parts = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
-            let mut keys = SessionKeys::new(frame, true)?;
-            let times = frame.ints("timestamp")?;
-            let reader = RecordReader::all_columns(frame, Table::Events)?;
-            let mut found = Vec::new();
-            for row in 0..frame.height() {
-                let (Some(time), Some(key)) = (times.get(row), keys.hash(row)) else { continue };
-                let sessions = by_key.get(&key).map_or(&[][..], Vec::as_slice);
-                for (_, _, index) in sessions.iter().filter(|(start, end, _)| *start <= time && time <= *end)
-                {
-                    let record = reader.record(row);
-                    let id = record.text("id").unwrap_or("").to_owned();
-                    found.push((*index, (time, id, record)));
-                }
-            }
-            Ok(found)
-        })?;
-        for (index, event) in parts.into_iter().flatten() {
+        let is_read = |(start, end, _): &(Micros, Micros, usize)| {
+            Day::utc(*start) <= dates.1 && dates.0 <= Day::utc(*end)
+        };
+        if !by_key.values().flatten().any(is_read) {
+            continue;
+        }
+        for (index, event) in read_events(tables, dates, &by_key, most)? {
             timelines.entry(index).or_default().push(event);
         }
+        for events in timelines.values_mut() {
+            events.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+            events.truncate(most);
+        }
+        // All events of later dates come after those of a full timeline.
+        let is_full = |index: &usize| timelines.get(index).is_some_and(|events| events.len() >= most);
+        by_key.values_mut().for_each(|sessions| sessions.retain(|(.., index)| !is_full(index)));
     }
     for (index, entry) in entries.iter_mut().enumerate() {
         let mut events = timelines.remove(&index).unwrap_or_default();
-        events.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+        entry.is_truncated = limit.is_some_and(|limit| events.len() > limit);
+        events.truncate(limit.unwrap_or(usize::MAX));
         entry.timeline = Some(timeline(events.into_iter().map(|(time, _, record)| (time, record)).collect()));
     }
     Ok(())
+}
+
+/// Reads events of the given dates, each with the index of its session: the first `most` events of
+/// each session and file, in no particular order.
+fn read_events(
+    tables: &dyn Tables,
+    dates: (Day, Day),
+    by_key: &EntriesByKey,
+    most: usize,
+) -> Result<Vec<(usize, OrderedEvent)>> {
+    let columns = Table::Events.column_names();
+    let parts = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
+        let mut keys = SessionKeys::new(frame, true)?;
+        let (times, ids) = (frame.ints("timestamp")?, frame.texts("id")?);
+        let mut found: BTreeMap<usize, Vec<(Micros, &str, usize)>> = BTreeMap::new();
+        for row in 0..frame.height() {
+            let (Some(time), Some(key)) = (times.get(row), keys.hash(row)) else { continue };
+            let sessions = by_key.get(&key).map_or(&[][..], Vec::as_slice);
+            for (.., index) in sessions.iter().filter(|(start, end, _)| *start <= time && time <= *end) {
+                found.entry(*index).or_default().push((time, ids.get(row).unwrap_or(""), row));
+            }
+        }
+        let reader = RecordReader::all_columns(frame, Table::Events)?;
+        let mut events = Vec::new();
+        for (index, mut rows) in found {
+            // A record has all columns, so only those that can be listed are created.
+            if most < rows.len() {
+                rows.select_nth_unstable(most);
+                rows.truncate(most);
+            }
+            events.extend(
+                rows.into_iter().map(|(time, id, row)| (index, (time, id.to_owned(), reader.record(row)))),
+            );
+        }
+        Ok(events)
+    })?;
+    Ok(parts.into_iter().flatten().collect())
 }
 
 /// Adds the gaps and the response times to the events of a session, in order.
@@ -82,8 +130,9 @@ fn session_key(session: &Record) -> Option<u128> {
     Some(session_key_hash(chatbot, kind, id))
 }
 
-/// Returns the ranges of UTC dates that the sessions overlap. Two sessions of a visitor can be a
-/// year apart, and the dates between them are not read.
+/// Returns the ranges of UTC dates that the sessions overlap, in ascending order, in parts of at most
+/// [`MAX_DATES`]. Two sessions of a visitor can be a year apart, and the dates between them are not
+/// read.
 fn date_ranges(by_key: &EntriesByKey) -> Vec<(Day, Day)> {
     let sessions = by_key.values().flatten();
     let mut dates: Vec<(Day, Day)> =
@@ -96,5 +145,11 @@ fn date_ranges(by_key: &EntriesByKey) -> Vec<(Day, Day)> {
             _ => ranges.push((from, to)),
         }
     }
-    ranges
+    let parts = |(from, to): (Day, Day)| {
+        (from.0..=to.0).step_by(MAX_DATES as usize).map(move |start| {
+            let start = Day(start);
+            (start, start.plus(MAX_DATES - 1).min(to))
+        })
+    };
+    ranges.into_iter().flat_map(parts).collect()
 }

@@ -365,6 +365,12 @@ fn request(options: &Options, snapshot: &Snapshot, window: report::Window) -> Re
         page: options.page,
         session_id: options.session_id.clone(),
         visitor: options.visitor.clone(),
+        timeline_limit: match (options.format, options.limit) {
+            // CSV has no events.
+            (Format::Csv, _) => Some(0),
+            (_, Some(Limit::All)) => None,
+            _ => Some(report::TIMELINE_LIMIT),
+        },
         heatmap_metric: options.heatmap_metric,
         retention: options.retention.clone(),
         interval: options.interval,

@@ -120,11 +120,14 @@ fn page(event: &Record, origin: Option<&str>) -> String {
     escape_control(path).into_owned()
 }
 
-/// Returns the heading of the events: their origin, and the number of pruned events.
+/// Returns the heading of the events: their origin, and the number of events that are not listed.
 fn heading(entry: &SessionEntry, listed: u64, origin: Option<&str>) -> String {
     let on_pages = origin.map_or(String::new(), |origin| format!(" on {}", escape_control(origin)));
     let all = entry.session.number("event_count").unwrap_or(0).max(0).unsigned_abs();
     match all.saturating_sub(listed) {
+        _ if entry.is_truncated => {
+            format!("Events{on_pages} (the first {} of {})", group_digits(listed), group_digits(all))
+        }
         0 => format!("Events{on_pages}"),
         pruned => format!("Events{on_pages} ({} of {} are pruned)", group_digits(pruned), group_digits(all)),
     }

@@ -14,6 +14,8 @@ pub struct SessionEntry {
     pub session: Record,
     /// The session's events, ordered by time and id.
     pub timeline: Option<Vec<TimelineEvent>>,
+    /// Whether the session has more events than the timeline.
+    pub is_truncated: bool,
 }
 
 /// An event of a session that was looked up.
@@ -41,7 +43,8 @@ impl Serialize for TimelineEvent {
 }
 
 impl Serialize for SessionEntry {
-    /// Writes all columns in order, then `timeline` if the session was looked up.
+    /// Writes all columns in order, then `timeline` and `timeline_truncated` if the session was
+    /// looked up.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (column, value) in self.session.entries() {
@@ -49,6 +52,7 @@ impl Serialize for SessionEntry {
         }
         if let Some(timeline) = &self.timeline {
             map.serialize_entry("timeline", timeline)?;
+            map.serialize_entry("timeline_truncated", &self.is_truncated)?;
         }
         map.end()
     }

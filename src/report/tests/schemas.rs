@@ -150,7 +150,7 @@ fn schema_of_sessions_has_the_columns_of_the_table() {
     let items = schema.root().get("properties").and_then(|p| p.get("sessions")).and_then(|s| s.get("items"));
     let keys = items.and_then(|items| items.get("properties")).unwrap().keys();
     let mut columns: Vec<&str> = Table::Sessions.columns().iter().map(|column| column.name).collect();
-    columns.push("timeline");
+    columns.extend(["timeline", "timeline_truncated"]);
     assert_eq!(keys, columns);
 }
 

@@ -63,6 +63,37 @@ fn session_has_every_column_in_order_and_nested_json() {
 }
 
 #[test]
+fn timeline_has_the_first_events_up_to_the_limit() {
+    let mut tables = shop();
+    let id = "s-anna-2026-06-01T00:00:00Z";
+    // The session of the fixture ends after 100 seconds.
+    tables.events = vec![
+        event("2026-06-01T00:01:40Z", id, "fourth"),
+        event("2026-06-01T00:00:20Z", id, "second"),
+        event("2026-06-01T00:00:00Z", id, "first"),
+        event("2026-06-01T00:01:00Z", id, "third"),
+    ];
+    let listed = |timeline_limit| {
+        let query =
+            SessionsQuery { session_id: Some(id.to_owned()), timeline_limit, ..SessionsQuery::newest() };
+        let report = sessions(&tables, &query).unwrap();
+        let entry = &report.body.sessions[0];
+        let names: Vec<String> = entry
+            .timeline
+            .iter()
+            .flatten()
+            .map(|event| event.event.text("event_name").unwrap().to_owned())
+            .collect();
+        (names.join(" "), entry.is_truncated, report.notes.len())
+    };
+    assert_eq!(listed(Some(2)), ("first second".to_owned(), true, 1));
+    assert_eq!(listed(Some(3)), ("first second third".to_owned(), true, 1));
+    assert_eq!(listed(Some(4)), ("first second third fourth".to_owned(), false, 0));
+    assert_eq!(listed(None), ("first second third fourth".to_owned(), false, 0));
+    assert_eq!(listed(Some(0)), (String::new(), false, 0));
+}
+
+#[test]
 fn look_up_returns_session_with_its_timeline() {
     let mut tables = shop();
     let id = "s-anna-2026-06-01T00:00:00Z";
