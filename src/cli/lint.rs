@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use super::args::values::{self, Limit, SummaryFormat};
 use super::args::window::{self, Window};
+use super::output::ingest_summary;
 use super::output::progress::Bar;
 use super::{Globals, Printer};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +17,7 @@ use crate::ingest::{self, IngestOptions};
 use crate::lint::{COLUMNS, LintOptions, LintReport, Linter, Rule, TrackingPlan};
 use crate::render;
 use crate::render::lint::lint_table;
-use crate::render::numbers::pluralize;
+use crate::render::numbers::{group_digits, pluralize};
 use crate::report::{self, EventQuery, list_events};
 use crate::settings::{Retention, Settings};
 use crate::store::columns::Table;
@@ -172,7 +173,8 @@ impl Args {
 ///
 /// # Errors
 /// [`ErrorKind::ConditionMet`] if there are more findings than `--fail-on` allows;
-/// [`ErrorKind::PartialInput`] if a log cannot be read to its end; the errors of reading.
+/// [`ErrorKind::PartialInput`] if a log cannot be read to its end, or no event can be read; the
+/// errors of reading.
 pub(super) fn run(options: Options, printer: &Printer) -> Result<()> {
     let Options { clock, source, lint, fail_on, limit, format } = options;
     let infer_plan = lint.infer_plan;
@@ -185,8 +187,9 @@ pub(super) fn run(options: Options, printer: &Printer) -> Result<()> {
         Source::Logs { inputs, chatbot, settings } => {
             let scratch = ScratchStore::new()?;
             let store = scratch.store();
-            problems = read_logs(&store, inputs, chatbot, &settings, clock, printer)?;
-            if store.exists() {
+            let read = read_logs(&store, inputs, chatbot, &settings, clock, printer)?;
+            problems = read.problems;
+            if read.events > 0 {
                 lint_store(&store, &mut linter, clock, None, &[], printer)?;
             }
             vec!["logs".to_owned()]
@@ -227,8 +230,18 @@ fn check(report: &LintReport, fail_on: Option<u64>) -> Result<()> {
     }
 }
 
-/// Ingests logs into a temporary store. Returns the number of inputs that could not be read to
-/// their end.
+/// The logs that were read.
+struct ReadLogs {
+    /// The number of events to check.
+    events: u64,
+    /// The number of inputs that could not be read to their end.
+    problems: u64,
+}
+
+/// Ingests logs into a temporary store.
+///
+/// # Errors
+/// [`ErrorKind::PartialInput`] if there are lines or damaged inputs, but no event.
 fn read_logs(
     store: &Store,
     inputs: Vec<PathBuf>,
@@ -236,7 +249,8 @@ fn read_logs(
     settings: &Settings,
     clock: Clock,
     printer: &Printer,
-) -> Result<u64> {
+) -> Result<ReadLogs> {
+    let first = inputs.first().map_or_else(String::new, |input| input.display().to_string());
     let options = IngestOptions {
         map: None,
         timezone: None,
@@ -259,14 +273,29 @@ fn read_logs(
     if let Some(failure) = report.failure {
         return Err(failure);
     }
-    let rejected = report.summary.total.rejected_total();
+    let total = &report.summary.total;
+    let problems = report.problems.len() as u64;
+    if total.stored == 0 && (total.read > 0 || problems > 0) {
+        let outcomes = [(total.rejected_total(), "rejected"), (total.ignored, "ignored")];
+        let outcomes = outcomes.into_iter().filter(|(lines, _)| *lines > 0);
+        let outcomes: Vec<String> =
+            outcomes.map(|(lines, outcome)| format!("{} {outcome}", group_digits(lines))).collect();
+        let message = match outcomes.is_empty() {
+            true => "no event could be read; nothing was checked".to_owned(),
+            false => format!("no event could be read ({}); nothing was checked", outcomes.join(", ")),
+        };
+        let preview = ingest_summary::shell_word(&first);
+        return Err(Error::new(ErrorKind::PartialInput, message)
+            .hint(format!("run `wa preview {preview}` to see how the file is read")));
+    }
+    let rejected = total.rejected_total();
     if rejected > 0 {
         printer.note(&format!(
             "{} rejected and not checked: `wa ingest` shows why",
             pluralize(rejected, "line was", "lines were")
         ));
     }
-    Ok(report.problems.len() as u64)
+    Ok(ReadLogs { events: total.stored, problems })
 }
 
 /// Checks the events of a window of a store, or all, oldest first. Returns the parts of the title.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::json::lenient::{TokenKind, strings_and_numbers};
 
 /// The maximum number of violations that are counted for one event.
 const MAX_VIOLATIONS: usize = 10;
@@ -53,6 +54,27 @@ pub(super) enum Check {
     UnknownEvent,
     /// The properties do not match.
     Violations(Vec<Violation>),
+}
+
+/// Parses properties. A number beyond the range of a float becomes the largest float; `None` if the
+/// properties are nested too deeply.
+fn parse(properties: &str) -> Option<Value> {
+    if let Ok(value) = serde_json::from_str(properties) {
+        return Some(value);
+    }
+    let mut text = String::with_capacity(properties.len());
+    let mut copied = 0;
+    for token in strings_and_numbers(properties).filter(|token| token.kind == TokenKind::Number) {
+        if token.text.parse().is_ok_and(f64::is_finite) {
+            continue;
+        }
+        let max = if token.text.starts_with('-') { f64::MIN } else { f64::MAX };
+        text.push_str(properties.get(copied..token.start)?);
+        text.push_str(&format!("{max:e}"));
+        copied = token.end;
+    }
+    text.push_str(properties.get(copied..)?);
+    serde_json::from_str(&text).ok()
 }
 
 impl TrackingPlan {
@@ -109,7 +131,7 @@ impl TrackingPlan {
         let Some(validator) = self.events.get(event_name) else {
             return if self.additional_events { Check::Passed } else { Check::UnknownEvent };
         };
-        let Ok(properties) = serde_json::from_str::<Value>(properties.unwrap_or("{}")) else {
+        let Some(properties) = parse(properties.unwrap_or("{}")) else {
             // Stored properties are JSON, so parsing fails only if they are nested too deeply.
             let message = "the properties are nested too deeply to be checked".to_owned();
             return Check::Violations(vec![Violation { property: None, message }]);

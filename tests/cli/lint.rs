@@ -57,6 +57,39 @@ fn store_is_checked_in_a_window() {
 }
 
 #[test]
+fn log_without_readable_events_is_an_error() {
+    let sandbox = sandbox();
+    sandbox.write("broken.ndjson", "{broken\n{broken\n");
+    for options in [vec!["--fail-on", "0"], vec!["--infer-plan"], vec!["--format", "json"]] {
+        let arguments = ["--quiet", "lint", "broken.ndjson"].into_iter().chain(options);
+        let output = sandbox.run(arguments.collect::<Vec<_>>()).exits(4);
+        assert_eq!(output.stdout, "");
+        assert!(output.stderr.contains("no event could be read (2 rejected)"), "{}", output.stderr);
+        assert!(output.stderr.contains("wa preview broken.ndjson"), "{}", output.stderr);
+        assert!(!output.stderr.contains("store"), "{}", output.stderr);
+    }
+    sandbox.write("empty.ndjson", "");
+    let output = sandbox.run(["lint", "empty.ndjson"]).exits(0);
+    assert!(!output.stderr.contains("store"), "{}", output.stderr);
+}
+
+#[test]
+fn large_number_matches_the_plan_inferred_from_it() {
+    let sandbox = Sandbox::new();
+    let digits = "9".repeat(400);
+    let properties = format!(r#","properties":{{"n":1e400,"m":[-1E999],"k":{digits},"t":"1e400"}}"#);
+    sandbox.write("log.ndjson", event("page_viewed", "2026-11-09T10:00:00Z", &properties));
+    let plan = sandbox.run(["lint", "log.ndjson", "--infer-plan"]).exits(0).stdout;
+    sandbox.write("plan.json", plan);
+    let check = ["--plan", "plan.json", "--only", "plan_violation", "--fail-on", "0"];
+    let lint = || sandbox.run(["lint", "log.ndjson"].into_iter().chain(check).collect::<Vec<_>>());
+    lint().exits(0);
+    // The number is still compared with the schema.
+    sandbox.write("plan.json", r#"{"events":{"page_viewed":{"properties":{"n":{"maximum":5}}}}}"#);
+    assert!(lint().exits(3).stdout.contains("page_viewed (n)"));
+}
+
+#[test]
 fn fail_on_exits_with_status_3() {
     let sandbox = sandbox();
     sandbox.run(["lint", "log.ndjson", "--fail-on", "2"]).exits(0);

@@ -75,7 +75,7 @@ const EXIT_STATUSES: &str = "
 | 1 | an operation failed, or `wa verify` found a difference |
 | 2 | invalid arguments or settings, or `wa gc` needs `--yes` |
 | 3 | a threshold was exceeded: `--max-rejects`, `--fail-if` or `--fail-on` |
-| 4 | an input could not be read to its end (the rest is stored), or no line could be used |
+| 4 | an input could not be read to its end (the rest is stored), or no event could be read |
 
 A closed pipe (`wa events | head`) is not an error. Results go to standard output, everything else
 to standard error.
