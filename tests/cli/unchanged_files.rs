@@ -304,3 +304,38 @@ fn rotated_and_truncated_logs_are_recognized() {
     sandbox.write("logs/a.log.0", day(2000));
     assert_eq!(outcomes(&["a.log.0", "b.log"]), [outcome("read", [10, 10, 0, 0]), unchanged()]);
 }
+
+#[test]
+fn file_read_with_another_map_is_named_in_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "a.csv",
+        "time,event,visitor,nr\n2026-11-09T10:00:00Z,Sent,v,1\n2026-11-09T10:01:00Z,Got,v,2\n",
+    );
+    let map = "reader = \"csv\"\n[event]\nchatbot_id = \"=c\"\nevent_name = \"/event\"\n\
+               timestamp = \"/time\"\nanonymous_id = \"/visitor\"\n";
+    sandbox.write("m1.toml", map);
+    sandbox.write("m2.toml", format!("{map}[names]\n\"Sent\" = \"message_sent\"\n"));
+    sandbox.write("m3.toml", format!("{map}event_id = \"/nr\"\n"));
+    let ingest = |map: &str| sandbox.wa(&format!("ingest a.csv --map {map} --format json")).exits(0);
+    let counts = |run: &crate::harness::Run| {
+        let json: Value = serde_json::from_str(&run.stdout).unwrap();
+        ["stored", "duplicate"].map(|key| &json["files"][0][key]).map(|count| count.as_u64().unwrap())
+    };
+    let warning = "a.csv was ingested before with another map";
+    let first = ingest("m1.toml");
+    assert_eq!((counts(&first), first.stderr.contains(warning)), ([2, 0], false), "{first}");
+    // The line without an id is the same event, under the name of the first map.
+    let renamed = ingest("m2.toml");
+    assert_eq!((counts(&renamed), renamed.stderr.contains(warning)), ([0, 2], true), "{renamed}");
+    sandbox.wa("events --limit all --format csv").says("Sent");
+    // An id makes other events of the lines.
+    let with_ids = ingest("m3.toml");
+    assert_eq!((counts(&with_ids), with_ids.stderr.contains(warning)), ([2, 0], true), "{with_ids}");
+    // Cron reports the file too.
+    sandbox.wa("ingest a.csv --map m1.toml --quiet").exits(0).warns(warning);
+    // A file that is only longer has one map.
+    sandbox.write("a.csv", sandbox.read("a.csv") + "2026-11-09T10:02:00Z,Got,v,3\n");
+    let grown = ingest("m1.toml");
+    assert!(!grown.stderr.contains(warning), "{grown}");
+}

@@ -223,6 +223,7 @@ pub fn notes(report: &IngestReport, zone: Zone, is_map_given: bool, printer: &Pr
             group_digits(n)
         )),
     }
+    other_maps(&report.had_other_map, printer);
     unread_files(&report.unread, printer);
     pruned_days(report, printer);
 }
@@ -315,6 +316,22 @@ fn skipped_files(by_extension: &BTreeMap<String, u64>) -> String {
         "files in folders are not named like logs and were skipped",
     );
     format!("{files}: {}; name a file to read it", parts.join(", "))
+}
+
+/// Warns about files that an earlier ingest read with another map. Their events may now be stored
+/// twice.
+fn other_maps(files: &[String], printer: &Printer) {
+    let Some((first, others)) = files.split_first() else { return };
+    let and_others = match others.len() as u64 {
+        0 => " was".to_owned(),
+        others => format!(" and {} were", pluralize(others, "other file", "other files")),
+    };
+    printer.needs_attention();
+    printer.warn(&format!(
+        "{first}{and_others} ingested before with another map; the events stored then keep that reading, and \
+         count twice if their ids differ now: to use only the new map, ingest the logs into a new store, as in \
+         `wa --store NEW ingest …`"
+    ));
 }
 
 fn pruned_days(report: &IngestReport, printer: &Printer) {

@@ -28,6 +28,8 @@ pub struct FileState {
     pub pending: IngestCounts,
     /// Whether lines were rejected because they are too far in the future.
     pub has_future_lines: bool,
+    /// Whether an earlier ingest read the file with another map.
+    had_other_map: bool,
     /// Counts of the committed transactions.
     committed: IngestCounts,
     all_have_ids: bool,
@@ -97,7 +99,8 @@ impl FileProgress {
                 registry.record(source, &continued);
                 continue;
             }
-            if let Some(state) = self.files.get(&file) {
+            if let Some(state) = self.files.get_mut(&file) {
+                state.had_other_map |= registry.has_other_map(&source, &continued);
                 source.all_have_ids &= state.all_have_ids;
                 source.has_future_lines = state.has_future_lines;
             }
@@ -135,6 +138,12 @@ impl FileProgress {
             total.merge(&state.pending);
         }
         total
+    }
+
+    /// Returns the names of the files that an earlier ingest read with another map.
+    pub fn with_other_map(&self) -> Vec<String> {
+        let files = self.files.values().filter(|state| state.had_other_map);
+        files.map(|state| state.name.clone()).collect()
     }
 
     /// Returns the summary of the committed counts.

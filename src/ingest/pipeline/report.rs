@@ -45,6 +45,8 @@ pub struct IngestReport {
     pub explanation: Option<Explanation>,
     /// Events with a time that has no offset and was read as UTC, since no zone was given.
     pub utc_times: u64,
+    /// Files that an earlier ingest read with another map.
+    pub had_other_map: Vec<String>,
     /// Pruned days whose events were read but not stored: chatbot and UTC date.
     pub pruned_days: Vec<(String, Day)>,
     /// The time spent in each stage.

@@ -238,6 +238,7 @@ impl IngestRun<'_> {
         let is_committed = report.committed;
         let failed = |cause| if is_committed { cleanup_error("ingest", cause) } else { cause };
         report.failure = writer.finish().err().map(failed);
+        report.had_other_map = files.with_other_map();
         report.summary = files.into_summary();
         report
     }
@@ -247,6 +248,7 @@ impl IngestRun<'_> {
         let IngestRun { writer, transaction, files, mut report, .. } = self;
         drop(transaction);
         writer.abandon();
+        report.had_other_map = files.with_other_map();
         report.summary = files.into_summary();
         report
     }
