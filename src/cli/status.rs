@@ -10,12 +10,12 @@ use crate::maintenance::status::{Run, Status, status};
 use crate::render;
 use crate::render::Style;
 use crate::render::layout::{Column, Section};
-use crate::render::numbers::{group_digits, pluralize};
+use crate::render::numbers::{format_local_time, group_digits, pluralize};
 use crate::render::table::draw_section;
 use crate::render::text::{escape_control, wrap};
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::time::Clock;
+use crate::time::{Clock, Zone, parse_human};
 
 /// Show the contents of the store: tables, chatbots, last ingest, last gc
 #[derive(clap::Args, Debug)]
@@ -71,21 +71,23 @@ pub(super) fn run(options: &Options, printer: &Printer) -> Result<()> {
 const LABEL_WIDTH: usize = 16;
 
 fn render(status: &Status, style: &Style) -> String {
+    // The manifest is untrusted.
+    let zone = Zone::parse(&status.timezone).unwrap_or(Zone::UTC);
     let run = |run: &Option<Run>| match run {
         None => "never".to_owned(),
         Some(run) => {
             let counts = run.counts.iter().map(|(name, n)| format!("{} {name}", group_digits(*n)));
-            format!("{} ({})", run.at, counts.collect::<Vec<_>>().join(", "))
+            format!("{} ({})", local(&run.at, zone), counts.collect::<Vec<_>>().join(", "))
         }
     };
     let retention = &status.retention;
     let mut text = format!("{}\n\n{}\n", escape_control(&status.store), table(status, style));
     if let Some(chatbots) = status.chatbots.as_ref().filter(|chatbots| chatbots.count > 0) {
-        text.push_str(&format!("{}\n", chatbot_table(chatbots, style)));
+        text.push_str(&format!("{}\n", chatbot_table(chatbots, zone, style)));
     }
     for (label, value) in [
-        ("created", status.created_at.clone()),
-        ("last change", status.updated_at.clone()),
+        ("created", local(&status.created_at, zone)),
+        ("last change", local(&status.updated_at, zone)),
         ("last ingest", run(&status.last_ingest)),
         ("last gc", run(&status.last_gc)),
         ("time zone", status.timezone.clone()),
@@ -111,14 +113,20 @@ fn render(status: &Status, style: &Style) -> String {
     text
 }
 
-fn chatbot_table(chatbots: &ChatbotsStatus, style: &Style) -> String {
+/// Formats a time in the store's time zone.
+fn local(time: &str, zone: Zone) -> String {
+    parse_human(time).map_or_else(|| time.to_owned(), |time| format_local_time(time, zone))
+}
+
+fn chatbot_table(chatbots: &ChatbotsStatus, zone: Zone, style: &Style) -> String {
     let title = pluralize(chatbots.count, "chatbot", "chatbots");
     let columns = [Column::id(&title), Column::number("sessions"), Column::time("last event")];
     let mut section = Section::new(columns);
     for chatbot in &chatbots.largest {
         let id = escape_control(&chatbot.chatbot_id).into_owned();
-        let last = chatbot.last_event.as_ref().unwrap_or(&chatbot.last_day);
-        section.push([id, group_digits(chatbot.sessions), last.clone()]);
+        let last = chatbot.last_event.as_ref().map(|time| local(time, zone));
+        let last = last.unwrap_or_else(|| chatbot.last_day.clone());
+        section.push([id, group_digits(chatbot.sessions), last]);
     }
     let hidden = chatbots.count.saturating_sub(chatbots.largest.len() as u64);
     if hidden > 0 {

@@ -78,7 +78,8 @@ impl Fit {
         for _ in 0..excess {
             let index = widest(&texts, 1, |column| column.min_width.max(MIN_DROPPABLE_TEXT))
                 .or_else(|| widest(&texts, 0, |column| column.min_width.max(MIN_TEXT)))
-                .or_else(|| widest(&texts, 0, |column| column.least_width));
+                .or_else(|| widest(&texts, 0, |column| column.least_width))
+                .or_else(|| widest(&texts, 0, |_| MIN_TEXT));
             let Some(column) = index.and_then(|index| texts.get_mut(index)) else { break };
             column.width -= 1;
         }

@@ -95,7 +95,7 @@ pub(super) fn format_plain(metric: Metric) -> String {
 }
 
 /// Formats a time in a time zone: `2026-06-30 10:30:05`.
-pub(super) fn format_local_time(time: Micros, zone: Zone) -> String {
+pub(crate) fn format_local_time(time: Micros, zone: Zone) -> String {
     match chrono::DateTime::from_timestamp_micros(time) {
         Some(utc) => utc.with_timezone(&zone.0).format("%Y-%m-%d %H:%M:%S").to_string(),
         None => time.to_string(),

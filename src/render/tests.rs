@@ -121,6 +121,30 @@ fn list_of_conversations_fits_80_columns() {
 }
 
 #[test]
+fn list_of_conversations_with_uuids_fits() {
+    const ID: &str = "0b7c3f0e-4f1d-4c59-9d3c-2f6a1e8b7d40";
+    let mut tables = tables();
+    let old = tables.events[0].session.clone();
+    for session in tables.sessions.iter_mut().filter(|session| session.session == old) {
+        session.session = Some(ID.to_owned());
+    }
+    tables.events.iter_mut().for_each(|event| event.session = Some(ID.to_owned()));
+    let mut request = request(ReportKind::Conversations);
+    request.sequences.lists_conversations = true;
+    let table =
+        |width| render(&run(&tables, &request).unwrap(), Format::Table, &Style::plain(width)).unwrap();
+    for width in [60, 61, 70, 79, 80, 83, 100, 120] {
+        let table = table(width);
+        assert!(table.lines().all(|line| text::display_width(line) <= width), "{table}");
+        assert!(table.contains(" answered "), "{table}");
+        assert_eq!(table.contains(ID), width >= 70, "{table}");
+    }
+    // Columns of 19, 8, 36 and 14, and three gaps of 2.
+    let has_response = |width| table(width).lines().any(|line| line.ends_with("  First response"));
+    assert!(!has_response(82) && has_response(83), "{}", table(83));
+}
+
+#[test]
 fn table_at_60_and_120_columns() {
     for kind in [
         ReportKind::Trends,

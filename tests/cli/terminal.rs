@@ -171,14 +171,18 @@ fn progress_bar_is_cleared_at_the_end() {
 fn status_fits_a_narrow_terminal() {
     let sandbox = Sandbox::new();
     let event = |time: &str| {
-        format!(r#"{{"chatbot_id":"shop","session_id":"s","event_name":"a","timestamp":"{time}"}}"#) + "\n"
+        let chatbot = "0b7c3f0e-4f1d-4c59-9d3c-2f6a1e8b7d40";
+        format!(r#"{{"chatbot_id":"{chatbot}","session_id":"s","event_name":"a","timestamp":"{time}"}}"#)
+            + "\n"
     };
     sandbox.write("a.ndjson", event("2026-09-09T08:00:00Z") + &event("2026-11-09T08:00:00Z"));
     sandbox.wa("ingest a.ndjson").exits(0);
     for width in [60, 80] {
-        let Some(output) = output_at_width(&sandbox, "status", width) else { return };
+        let output = |command| output_at_width(&sandbox, command, width);
+        let (Some(status), Some(formats)) = (output("status"), output("formats")) else { return };
+        assert!(formats.lines().all(|line| line.trim_end().chars().count() <= width), "{formats}");
         let mut screen = Screen::default();
-        screen.write(&output);
+        screen.write(&status);
         let text = screen.text();
         assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
         assert_eq!(text.contains("not shown: files"), width == 60, "{text}");

@@ -53,7 +53,17 @@ fn tables_show_local_times() {
     assert_eq!(session.stdout.matches("2026-11-12 05:00:00").count(), 2, "{session}");
     assert_eq!(session.stdout.matches("\n05:00:00 ").count(), 1, "{session}");
     let active = sandbox.wa("report active --as-of 2026-11-11T20:10:00Z").exits(0);
-    assert!(active.stdout.contains("2026-11-12 05:10:00"), "{active}");
+    // The title and the row of the time.
+    assert_eq!(active.stdout.matches("2026-11-12 05:10:00").count(), 2, "{active}");
+    assert!(!active.stdout.contains("20:10:00"), "{active}");
+    let status = sandbox.wa("status").exits(0);
+    // The last event of the chatbot.
+    assert!(status.stdout.contains("2026-11-12 05:00:00"), "{status}");
+    // The store was created at 10:00 UTC by the clock of the test.
+    let created = status.stdout.lines().find(|line| line.starts_with("created")).unwrap();
+    assert!(created.ends_with(" 2026-11-13 19:00:00"), "{status}");
+    let json = sandbox.wa("status --format json").json();
+    assert_eq!(json["chatbots"]["largest"][0]["last_event"], "2026-11-11T20:00:00Z");
     // JSON and CSV show UTC.
     sandbox.wa("report active --as-of 2026-11-11T20:10:00Z --format json").says("\"2026-11-11T20:10:00Z\"");
 }

@@ -6,6 +6,7 @@ use crate::cli::Printer;
 use crate::cli::args::maps;
 use crate::error::Result;
 use crate::ingest::presets;
+use crate::render::text::wrap;
 
 /// List the formats that have a built-in map, or print the map of a format
 #[derive(clap::Args, Debug)]
@@ -33,6 +34,9 @@ Examples:
     },
 }
 
+/// The minimum width of a description.
+const MIN_ABOUT: usize = 20;
+
 /// Prints the list or a map.
 ///
 /// # Errors
@@ -42,14 +46,15 @@ pub(in crate::cli) fn run(args: &Args, printer: &Printer) -> Result<()> {
         Some(Command::Show { name }) => {
             printer.result(presets::text(name).ok_or_else(|| maps::unknown(name))?)
         }
-        None => printer.result(&list()),
+        None => printer.result(&list(printer.style().width)),
     }
 }
 
-/// Returns the list, formats first and wrappings second.
-fn list() -> String {
+/// Returns the list, formats first and wrappings second. Descriptions wrap at `width`.
+fn list(width: usize) -> String {
     let maps = presets::all();
-    let width = maps.iter().map(|map| map.name.len()).max().unwrap_or(0);
+    let names = maps.iter().map(|map| map.name.len()).max().unwrap_or(0);
+    let indent = names + 4;
     let mut text = String::new();
     for (title, wrappings) in
         [("Formats:", false), ("Wrappings; the format of their content is detected too:", true)]
@@ -57,10 +62,11 @@ fn list() -> String {
         if wrappings {
             text.push('\n');
         }
-        text.push_str(title);
-        text.push('\n');
+        text.push_str(&format!("{}\n", wrap(title, width).join("\n")));
         for map in maps.iter().filter(|map| map.is_wrapping() == wrappings) {
-            text.push_str(&format!("  {:width$}  {}\n", map.name, map.about));
+            let about = wrap(&map.about, width.saturating_sub(indent).max(MIN_ABOUT));
+            let about = about.join(&format!("\n{:indent$}", ""));
+            text.push_str(&format!("  {:names$}  {about}\n", map.name));
         }
     }
     text

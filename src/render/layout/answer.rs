@@ -154,7 +154,7 @@ fn sections(groups: &[Group<'_>], zone: Zone) -> Vec<Section> {
         let (same, others) = rest.split_at(alike + 1);
         sections.push(match (alike, first.is_single) {
             (1.., _) => row_per_group(same),
-            (0, true) => row_per_metric(first, titled),
+            (0, true) => row_per_metric(first, titled, zone),
             (0, false) => list(first, titled, zone),
         });
         rest = others;
@@ -168,13 +168,13 @@ pub(super) fn heading(group: &str, titled: bool) -> Option<String> {
 }
 
 /// Lays out a group of one row: one row per metric.
-fn row_per_metric(group: &Group<'_>, titled: bool) -> Section {
+fn row_per_metric(group: &Group<'_>, titled: bool, zone: Zone) -> Section {
     let mut section = Section::new([Column::text(""), Column::number("")]);
     section.hide_header = true;
     section.heading = heading(group.name, titled && group.name != "visitors");
     for item in &group.all_rows {
         for (key, name) in group.dimensions.iter().zip(&item.dimensions) {
-            section.push([labels::column(group.name, key), &*escape_control(name)]);
+            section.push([labels::column(group.name, key), &*name_text(key, name, zone)]);
         }
         for ((key, _), value) in group.metrics.iter().zip(format_values(group.metrics, &item.metrics)) {
             section.push([labels::column(group.name, key), &*value]);
@@ -259,6 +259,7 @@ pub(super) fn name_columns(group: &str, keys: &[&str]) -> Vec<Column> {
         match (group, *key) {
             // The names of goals and steps are those of the settings, and are copied from tables.
             ("goals" | "steps", "name") => Column::name(title),
+            ("list", "outcome") => Column::name(title),
             ("paths", "path") => Column::wrapped(title).keep_width(PATH_WIDTH),
             ("tree", "path") => Column::text(title).keep_width(PATH_WIDTH),
             _ => name_column(key, title),
@@ -281,7 +282,9 @@ pub(super) fn name_column(key: &str, title: &str) -> Column {
 /// Formats a name of a row for people: times are in the time zone of the store.
 pub(super) fn name_text(key: &str, name: &str, zone: Zone) -> String {
     match key {
-        "started_at" => parse_human(name).map_or(String::new(), |time| format_local_time(time, zone)),
+        "started_at" | "timestamp" => {
+            parse_human(name).map_or(String::new(), |time| format_local_time(time, zone))
+        }
         "start" => hour_text(name),
         _ => escape_control(name).into_owned(),
     }
@@ -301,8 +304,8 @@ fn hour_text(start: &str) -> String {
 /// Returns the drop priority of the column of a name. Most names are not dropped.
 fn name_priority(group: &str, key: &str) -> u8 {
     match (group, key) {
-        ("list", "anonymous_id") => 2,
-        ("list", "landing_page") => 6,
+        ("list", "anonymous_id") => 3,
+        ("list", "landing_page") => 7,
         ("list", "channel" | "utm_source" | "referrer_domain") => 20,
         ("list", "user_id" | "chatbot_id" | "id") => 30,
         _ => 0,
@@ -310,11 +313,11 @@ fn name_priority(group: &str, key: &str) -> u8 {
 }
 
 /// Returns the columns of metrics. Later columns are dropped first; the first column is never
-/// dropped.
+/// dropped, except in a list of conversations, whose ids are wide.
 pub(super) fn number_columns(group: &str, metrics: &[(&str, Unit)]) -> impl Iterator<Item = Column> {
     metrics
         .iter()
-        .zip(0..)
+        .zip(u8::from(group == "list")..)
         .map(move |((key, _), priority)| Column::number(labels::column(group, key)).drop_priority(priority))
 }
 
