@@ -362,8 +362,9 @@ impl SourceRegistry {
         Ok(heads)
     }
 
-    /// Returns whether a file, or an earlier state of it, was read with another map. `continued` has
-    /// the heads with which it begins: see [`heads_continued_by`](SourceRegistry::heads_continued_by).
+    /// Returns whether a file, or an earlier state of it, was read with another map. `continued`
+    /// has the heads with which it begins: see
+    /// [`heads_continued_by`](SourceRegistry::heads_continued_by).
     pub fn has_other_map(&self, file: &SourceFile, continued: &[String]) -> bool {
         let map = |file: &SourceFile| file.map.as_ref().map(|map| map.sha256.clone());
         let mut earlier = self.with_path(&file.path).filter(|(_, source)| continued.contains(&source.head));
