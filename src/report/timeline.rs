@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use super::answer::session_page::{SessionEntry, TimelineEvent};
 use super::metric::responses::response_times;
 use super::query::session_keys::SessionKeys;
-use super::query::tables::{Tables, map_frames};
+use super::query::tables::{RowSelection, Tables, map_visited};
 use crate::error::Result;
 use crate::event::{KeyKind, session_key_hash};
 use crate::store::columns::Table;
-use crate::store::frame::{Record, RecordReader};
+use crate::store::frame::{Frame, Record, RecordReader};
 use crate::time::{Day, Micros};
 
 /// The default maximum number of events of a session that a look-up returns.
@@ -23,6 +23,9 @@ type EntriesByKey = HashMap<u128, Vec<(Micros, Micros, usize)>>;
 
 /// An event, with the values that order it.
 type OrderedEvent = (Micros, String, Record);
+
+/// The time, the id and the row of events in a frame, by the index of their session.
+type RowsBySession<'f> = BTreeMap<usize, Vec<(Micros, &'f str, usize)>>;
 
 /// Adds the events of each session: the first `limit` events with its key, from its start to its
 /// end. Pruned events are missing.
@@ -77,25 +80,14 @@ fn read_events(
     most: usize,
 ) -> Result<Vec<(usize, OrderedEvent)>> {
     let columns = Table::Events.column_names();
-    let parts = map_frames(tables, Table::Events, Some(dates), &columns, |_, frame| {
-        let mut keys = SessionKeys::new(frame, true)?;
-        let (times, ids) = (frame.ints("timestamp")?, frame.texts("id")?);
-        let mut found: BTreeMap<usize, Vec<(Micros, &str, usize)>> = BTreeMap::new();
-        for row in 0..frame.height() {
-            let (Some(time), Some(key)) = (times.get(row), keys.hash(row)) else { continue };
-            let sessions = by_key.get(&key).map_or(&[][..], Vec::as_slice);
-            for (.., index) in sessions.iter().filter(|(start, end, _)| *start <= time && time <= *end) {
-                found.entry(*index).or_default().push((time, ids.get(row).unwrap_or(""), row));
-            }
-        }
+    let selection = TimelineRows { by_key, most };
+    let read = |visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync)| {
+        tables.read_selected((Table::Events, Some(dates)), &columns, &selection, visit)
+    };
+    let parts = map_visited(read, |_, frame| {
         let reader = RecordReader::all_columns(frame, Table::Events)?;
         let mut events = Vec::new();
-        for (index, mut rows) in found {
-            // A record has all columns, so only those that can be listed are created.
-            if most < rows.len() {
-                rows.select_nth_unstable(most);
-                rows.truncate(most);
-            }
+        for (index, rows) in selection.rows_by_session(frame)? {
             events.extend(
                 rows.into_iter().map(|(time, id, row)| (index, (time, id.to_owned(), reader.record(row)))),
             );
@@ -103,6 +95,48 @@ fn read_events(
         Ok(events)
     })?;
     Ok(parts.into_iter().flatten().collect())
+}
+
+/// Selects the first `most` events of each session in a frame, so that all columns are read for
+/// these events only.
+struct TimelineRows<'a> {
+    by_key: &'a EntriesByKey,
+    most: usize,
+}
+
+impl TimelineRows<'_> {
+    /// Returns the selected events of a frame.
+    fn rows_by_session<'f>(&self, frame: &'f Frame) -> Result<RowsBySession<'f>> {
+        let mut keys = SessionKeys::new(frame, true)?;
+        let (times, ids) = (frame.ints("timestamp")?, frame.texts("id")?);
+        let mut found = RowsBySession::new();
+        for row in 0..frame.height() {
+            let (Some(time), Some(key)) = (times.get(row), keys.hash(row)) else { continue };
+            let sessions = self.by_key.get(&key).map_or(&[][..], Vec::as_slice);
+            for (.., index) in sessions.iter().filter(|(start, end, _)| *start <= time && time <= *end) {
+                found.entry(*index).or_default().push((time, ids.get(row).unwrap_or(""), row));
+            }
+        }
+        for rows in found.values_mut().filter(|rows| self.most < rows.len()) {
+            rows.select_nth_unstable(self.most);
+            rows.truncate(self.most);
+        }
+        Ok(found)
+    }
+}
+
+impl RowSelection for TimelineRows<'_> {
+    fn columns(&self) -> Vec<&'static str> {
+        vec!["timestamp", "id", "chatbot_id", "session_id", "anonymous_id", "user_id"]
+    }
+
+    fn rows(&self, _: usize, frame: &Frame) -> Result<Vec<u32>> {
+        let found = self.rows_by_session(frame)?;
+        let mut rows: Vec<u32> = found.into_values().flatten().map(|(.., row)| row as u32).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        Ok(rows)
+    }
 }
 
 /// Adds the gaps and the response times to the events of a session, in order.
