@@ -190,17 +190,18 @@ impl MemoryTables {
             .is_some_and(|time| (first..=last).contains(&self.zone.day(*time)))
     }
 
-    /// Returns the number of events of a session, or the sum of its counts if there are no events.
+    /// Returns the number of events of a session, or the sum of its counts if its events are not in
+    /// the tables.
     fn event_count(&self, session: &Session) -> u64 {
-        if self.events.is_empty() {
-            return session.counts.iter().map(|(_, count)| count).sum();
-        }
         let has_key = |event: &&Event| {
             let is_visitor = session.session.is_some() || event.anonymous == session.anonymous;
             event.chatbot == session.chatbot && event.session == session.session && is_visitor
         };
         let is_within = |event: &&Event| session.start <= event.time && event.time <= session.end();
-        self.events.iter().filter(has_key).filter(is_within).count() as u64
+        match self.events.iter().filter(has_key).filter(is_within).count() {
+            0 => session.counts.iter().map(|(_, count)| count).sum(),
+            count => count as u64,
+        }
     }
 
     fn session_frames(&self, days: Option<(Day, Day)>) -> Vec<Frame> {
