@@ -285,8 +285,11 @@ fn read_logs(
             false => format!("no event could be read ({}); nothing was checked", outcomes.join(", ")),
         };
         let preview = ingest_summary::shell_word(&first);
-        return Err(Error::new(ErrorKind::PartialInput, message)
-            .hint(format!("run `wa preview {preview}` to see how the file is read")));
+        let error = Error::new(ErrorKind::PartialInput, message);
+        return Err(match total.read {
+            0 => error,
+            _ => error.hint(format!("run `wa preview {preview}` to see how the file is read")),
+        });
     }
     let rejected = total.rejected_total();
     if rejected > 0 {

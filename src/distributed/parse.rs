@@ -86,6 +86,8 @@ struct SourceState {
     status: Option<FileStatus>,
     position: ReadPosition,
     all_have_ids: bool,
+    /// Whether the file has an event, or was read before.
+    has_rows: bool,
     has_future_lines: bool,
 }
 
@@ -108,6 +110,7 @@ impl ParseTask {
                 status: None,
                 position: ReadPosition::default(),
                 all_have_ids: true,
+                has_rows: false,
                 has_future_lines: false,
             },
             parser: Parser::default(),
@@ -199,6 +202,7 @@ impl ParseTask {
         let mut blocks = opened.into_blocks(&self.path)?;
         let formats = &self.context.formats;
         let format = formats.detect(&mut blocks, known, skipped == 0)?;
+        self.source.has_rows = skipped > 0;
         let map = format.known_as();
         self.map = map.map(|(name, map)| MapVersion { name, sha256: map.sha256.clone() });
         self.is_native = format.is_native_lines();
@@ -208,7 +212,7 @@ impl ParseTask {
 
     /// Returns the entry of the file for the source registry.
     fn source_update(&self) -> Result<Option<Box<SourceUpdate>>> {
-        let SourceState { handle, status, position, all_have_ids, has_future_lines } = &self.source;
+        let SourceState { handle, status, position, all_have_ids, has_rows, has_future_lines } = &self.source;
         let (Some(handle), Some(reader)) = (handle, &self.reader) else { return Ok(None) };
         let read = (*position, status.clone(), self.map.clone());
         // An error is ignored: without an entry, the next ingest only reads the file again.
@@ -218,7 +222,8 @@ impl ParseTask {
             if self.original_modified.is_some() {
                 update.file.status = self.original_status();
             }
-            update.file.all_have_ids &= all_have_ids;
+            // As in `FileState::can_resume` of an ingest.
+            update.file.all_have_ids &= *all_have_ids && (self.map.is_some() || *has_rows);
             update.file.has_future_lines = *has_future_lines;
         }
         Ok(update)
@@ -235,6 +240,7 @@ impl ParseTask {
     fn add_chunk(&mut self, mut parsed: Parsed) -> Result<()> {
         self.ordinals.assign(&mut parsed.block.rows, &self.temp_files)?;
         self.source.all_have_ids &= parsed.all_have_ids;
+        self.source.has_rows |= !parsed.block.rows.is_empty();
         let context = &self.context;
         let events: Vec<Event<'_>> = parsed.block.rows.iter().map(|row| parsed.block.event(row)).collect();
         let mut report = self.report();

@@ -63,10 +63,13 @@ pub(crate) fn add_timelines(
         by_key.values_mut().for_each(|sessions| sessions.retain(|(.., index)| !is_full(index)));
     }
     for (index, entry) in entries.iter_mut().enumerate() {
-        let mut events = timelines.remove(&index).unwrap_or_default();
+        let events = timelines.remove(&index).unwrap_or_default();
         entry.is_truncated = limit.is_some_and(|limit| events.len() > limit);
-        events.truncate(limit.unwrap_or(usize::MAX));
-        entry.timeline = Some(timeline(events.into_iter().map(|(time, _, record)| (time, record)).collect()));
+        // The event beyond the limit can belong to the same instant as the last listed one, and
+        // decide its response time.
+        let mut listed = timeline(events.into_iter().map(|(time, _, record)| (time, record)).collect());
+        listed.truncate(limit.unwrap_or(usize::MAX));
+        entry.timeline = Some(listed);
     }
     Ok(())
 }

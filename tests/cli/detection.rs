@@ -93,6 +93,12 @@ fn one_event_among_chatter_makes_a_wrapping() {
     )
     .unwrap();
     assert_eq!(summary["total"]["rejected"], json!({"no_event_name": 150}));
+    // The format is detected again when the log has grown.
+    sandbox.write("chatter.log", std::fs::read_to_string(sandbox.path("docker.log")).unwrap());
+    let run = sandbox.wa("--store other ingest --chatbot c --format json chatter.log").exits(0);
+    assert!(!run.stderr.contains("another map"), "{run}");
+    let summary: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&summary["total"]["stored"], &summary["files"][0]["map"]), (&json!(1), &json!("docker")));
 }
 
 #[test]
@@ -106,8 +112,9 @@ fn records_ignored_by_a_chosen_map_are_a_warning() {
     let run = sandbox.wa("--quiet ingest --chatbot c --map vector vector.ndjson").exits(0);
     run.warns("warning: all records were ignored").says("vector.ndjson");
 
-    // A file that was read before continues with chatter. Short files are not resumed.
-    let event = json!({"message": native(1), "source_type": "file", "timestamp": "2026-11-09T12:00:00Z"});
+    // A file that was read before continues with chatter. It is resumed, since its events have ids.
+    let message = native(1).replacen('{', "{\"event_id\":\"e1\",", 1);
+    let event = json!({"message": message, "source_type": "file", "timestamp": "2026-11-09T12:00:00Z"});
     let events = format!("{event}\n").repeat(100);
     sandbox.write("grown.ndjson", &events);
     sandbox.wa("--quiet ingest --chatbot c grown.ndjson").exits(0);

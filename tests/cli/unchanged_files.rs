@@ -197,6 +197,40 @@ fn last_row_without_a_line_feed_is_read_when_it_is_complete() {
     }
 }
 
+#[test]
+fn cut_off_row_and_record_of_a_wrapping_are_unfinished() {
+    let sandbox = Sandbox::new();
+    let map =
+        "reader = \"csv\"\n[event]\ntimestamp = \"/at\"\nevent_name = \"/what\"\nanonymous_id = \"/who\"\n";
+    sandbox.write("csv.toml", map);
+    let utf16 = |text: &str| -> Vec<u8> {
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    let rows = "at,what,who\n2026-11-09T12:00:00Z,a,v\n2026-11-09T12:00:01Z,b,\"v; w\"\n";
+    let event = r#"{\"event_name\":\"café\",\"session_id\":\"s\",\"timestamp\":1794225600}"#;
+    let cri = format!("2026-11-09T12:00:00Z stdout F {}\n", event.replace('\\', ""));
+    let docker =
+        format!("{{\"log\":\"{event}\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-09T12:00:00Z\"}}\n");
+    let second_e = docker.len() + docker.find('é').unwrap() + 1;
+    for (name, map, whole, cut) in [
+        ("quoted.csv", "--map csv.toml", rows.as_bytes().to_vec(), rows.len() - 4),
+        ("utf16.csv", "--map csv.toml", utf16(rows), utf16(rows).len() - 8),
+        ("docker.log", "", docker.repeat(2).into_bytes(), second_e),
+        ("cri.log", "", cri.repeat(2).into_bytes(), cri.len() + 4),
+    ] {
+        sandbox.write(name, &whole[..cut]);
+        let command = format!("--store {name}-store ingest {name} {map} --chatbot c --format json");
+        let total = sandbox.wa(&command).json()["total"].clone();
+        let figures = (&total["stored"], &total["unfinished"], &total["rejected"]);
+        assert_eq!(figures, (&json!(1), &json!(1), &json!({})), "{name}");
+        sandbox.write(name, &whole);
+        let total = sandbox.wa(&command).json()["total"].clone();
+        assert_eq!((&total["unfinished"], &total["rejected"]), (&json!(0), &json!({})), "{name}");
+        let events = sandbox.wa(&format!("--store {name}-store export")).output();
+        assert_eq!(events.lines().count(), 2, "{name}");
+    }
+}
+
 /// Returns a log of more than 128 KiB, so that its middle is neither in its head nor in its tail.
 fn long_log() -> String {
     let padding = "x".repeat(200);

@@ -216,10 +216,10 @@ pub fn notes(report: &IngestReport, zone: Zone, is_map_given: bool, printer: &Pr
     match report.summary.total.unfinished {
         0 => {}
         1 => printer.note(
-            "1 unfinished last line is left for the next ingest; if its file is complete, add a line feed",
+            "1 unfinished last line is left for the next ingest; if it is a complete row or line of text, add a line feed",
         ),
         n => printer.note(&format!(
-            "{} unfinished last lines are left for the next ingest; add a line feed to files that are complete",
+            "{} unfinished last lines are left for the next ingest; add a line feed to complete rows and lines of text",
             group_digits(n)
         )),
     }

@@ -78,6 +78,7 @@ pub struct BlockReader {
     utf16: Option<Utf16Decoder>,
     /// Whether the input is an uncompressed regular file, which can grow and be resumed.
     plain_file: bool,
+    may_grow: bool,
     size: Option<u64>,
     block_size: usize,
     line_limit: usize,
@@ -119,6 +120,7 @@ impl BlockReader {
         let stream = DecompressedStream::open(Box::new(file)).map_err(|e| Error::io("read", path, e))?;
         let mut reader = BlockReader::new(path.display().to_string(), stream);
         reader.plain_file = metadata.is_file() && reader.compression() == Compression::Plain;
+        reader.may_grow = reader.plain_file;
         reader.size = metadata.is_file().then_some(metadata.len());
         Ok(reader)
     }
@@ -131,7 +133,7 @@ impl BlockReader {
         file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("read", path, e))?;
         let stream = DecompressedStream::resume(Box::new(file), hash);
         let mut reader = BlockReader::new(path.display().to_string(), stream);
-        reader.plain_file = metadata.is_file();
+        (reader.plain_file, reader.may_grow) = (metadata.is_file(), metadata.is_file());
         reader.size = metadata.is_file().then_some(metadata.len());
         (reader.offset, reader.line, reader.started) = (offset, line, true);
         Ok(reader)
@@ -150,6 +152,7 @@ impl BlockReader {
             stream,
             utf16: None,
             plain_file: false,
+            may_grow: false,
             size: None,
             block_size: BLOCK_SIZE,
             line_limit: LINE_LIMIT,
@@ -238,9 +241,15 @@ impl BlockReader {
         self.plain_file
     }
 
+    /// Returns whether the input is an uncompressed regular file, whose last line may not be complete
+    /// yet.
+    pub fn may_grow(&self) -> bool {
+        self.may_grow
+    }
+
     /// Treats the input as complete, so that its last line counts even without a line feed.
     pub fn assume_complete(&mut self) {
-        self.plain_file = false;
+        (self.plain_file, self.may_grow) = (false, false);
     }
 
     /// Returns the size of the file in bytes, before decompression; `None` if the input is not a
@@ -317,7 +326,7 @@ impl BlockReader {
         let (first_line, offset) = (self.line, self.offset);
         // The last line of a plain file may not be completely written yet; the last line of a
         // damaged file is incomplete.
-        let may_continue = self.plain_file || self.damage.is_some();
+        let may_continue = self.may_grow || self.damage.is_some();
         let unfinished_overlong =
             self.unfinished_overlong.take().filter(|_| may_continue).and_then(|length| {
                 let line = overlong.pop()?.line;

@@ -362,13 +362,15 @@ impl SourceRegistry {
         Ok(heads)
     }
 
-    /// Returns whether a file, or an earlier state of it, was read with another map. `continued`
-    /// has the heads with which it begins: see
+    /// Returns whether events of a file, or of an earlier state of it, were read with another map.
+    /// `continued` has the heads with which it begins: see
     /// [`heads_continued_by`](SourceRegistry::heads_continued_by).
     pub fn has_other_map(&self, file: &SourceFile, continued: &[String]) -> bool {
         let map = |file: &SourceFile| file.map.as_ref().map(|map| map.sha256.clone());
         let mut earlier = self.with_path(&file.path).filter(|(_, source)| continued.contains(&source.head));
-        earlier.any(|(_, source)| map(source) != map(file))
+        // A file without native events cannot be resumed.
+        let has_events = |source: &SourceFile| source.map.is_some() || source.all_have_ids;
+        earlier.any(|(_, source)| source.consumed > 0 && has_events(source) && map(source) != map(file))
     }
 
     /// Records a file. It replaces files with the same content, files of the same name that were

@@ -20,9 +20,7 @@ const LONGEST_TEXT: usize = 64;
 /// Returns what is wrong with a pattern that is not valid, or whose fields do not determine a time.
 pub fn prepare_pattern(pattern: &str) -> Result<String, &'static str> {
     let mut pattern = pattern.replace(".%f", "%.f");
-    if let Some(time) = pattern.strip_suffix('Z')
-        && ["%S", "%.f", "%.3f", "%.6f", "%.9f", "%M", "%T", "%R"].iter().any(|field| time.ends_with(field))
-    {
+    if let Some(time) = pattern.strip_suffix('Z').filter(|time| ends_with_time(time)) {
         pattern = format!("{time}%#z");
     }
     let items: Vec<Item<'_>> = StrftimeItems::new(&pattern).collect();
@@ -36,26 +34,51 @@ pub fn prepare_pattern(pattern: &str) -> Result<String, &'static str> {
     if number(Numeric::Timestamp) || fixed(&[Fixed::RFC2822, Fixed::RFC3339]) {
         return Ok(pattern);
     }
-    let is_noon_known = fixed(&[Fixed::LowerAmPm, Fixed::UpperAmPm]);
+    let has_am_pm = fixed(&[Fixed::LowerAmPm, Fixed::UpperAmPm]);
     let (minute, second) = (number(Numeric::Minute), number(Numeric::Second));
     let month = number(Numeric::Month) || fixed(&[Fixed::ShortMonthName, Fixed::LongMonthName]);
     let day = number(Numeric::Day) && month || number(Numeric::Ordinal);
     if number(Numeric::Nanosecond) {
         return Err("`%f` is a number of nanoseconds: write `%.f` for a fraction of a second");
     }
-    if number(Numeric::Hour12) && !is_noon_known {
+    if number(Numeric::Hour12) && !has_am_pm {
         return Err("`%I` needs `%p`");
     }
-    if !number(Numeric::Hour) && !number(Numeric::Hour12) && (minute || second || is_noon_known) {
+    if !number(Numeric::Hour) && !number(Numeric::Hour12) && (minute || second || has_am_pm) {
         return Err("it has no hour");
     }
     if second && !minute {
         return Err("it has no minute");
     }
-    match number(Numeric::Year) || number(Numeric::YearMod100) {
-        true if day => Ok(pattern),
+    let weekday = number(Numeric::NumDaysFromSun)
+        || number(Numeric::WeekdayFromMon)
+        || fixed(&[Fixed::ShortWeekdayName, Fixed::LongWeekdayName]);
+    let is_iso_week =
+        (number(Numeric::IsoYear) || number(Numeric::IsoYearMod100)) && number(Numeric::IsoWeek);
+    let is_week = number(Numeric::WeekFromSun) || number(Numeric::WeekFromMon);
+    match is_iso_week && weekday || number(Numeric::Year) || number(Numeric::YearMod100) {
+        true if day || weekday && (is_week || is_iso_week) => Ok(pattern),
         true => Err("it has no day and month"),
         false => Err("it has no year"),
+    }
+}
+
+/// Returns whether the last field of a pattern is a part of the time of day.
+fn ends_with_time(pattern: &str) -> bool {
+    let is_space = |item: &Item<'_>| match item {
+        Item::Literal(text) => text.trim().is_empty(),
+        item => matches!(item, Item::Space(_)),
+    };
+    let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
+    match items.iter().rev().find(|item| !is_space(item)) {
+        Some(Item::Numeric(kind, _)) => {
+            matches!(kind, Numeric::Hour | Numeric::Minute | Numeric::Second)
+        }
+        Some(Item::Fixed(kind)) => {
+            use Fixed::*;
+            matches!(kind, LowerAmPm | UpperAmPm | Nanosecond | Nanosecond3 | Nanosecond6 | Nanosecond9)
+        }
+        _ => false,
     }
 }
 
@@ -160,6 +183,9 @@ impl PatternTime {
                 None
             }
         };
+        if parsed.offset().is_some() && parsed.hour_mod_12().is_none() {
+            parsed.set_hour(0).ok()?;
+        }
         let has_hour = parsed.hour_div_12().is_some() && parsed.hour_mod_12().is_some();
         if has_hour && parsed.minute().is_none() {
             parsed.set_minute(0).ok()?;
@@ -445,6 +471,10 @@ mod tests {
             ("2026-11-09 08 -0100", "%Y-%m-%d %H %z", 0),
             ("1794214800", "%s", 0),
             ("2026-313 10:00", "%Y-%j %H:%M", 0),
+            ("2026-11-09 09:00:00 Z", "%Y-%m-%d %H:%M:%S Z", 0),
+            ("2026-11-09 09:00:00Z", "%Y-%m-%d %XZ", 0),
+            ("2026-W46-1 10", "%G-W%V-%u %H", 0),
+            ("2026-11-09+00:00", "%Y-%m-%d%:z", -9 * 3600 * SECOND),
         ] {
             let prepared = prepare_pattern(pattern).unwrap();
             assert_eq!(berlin.by_pattern(text, &prepared), Some(MORNING + micros), "{text}");

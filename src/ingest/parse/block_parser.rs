@@ -517,7 +517,8 @@ impl<'a> BlockLines<'a, '_> {
         }
         records.into_iter().for_each(|record| self.parse_value(number, record));
         if let Some(start) = broken {
-            self.reject_rest(number, start, end);
+            let rest = self.bytes.get(start..end).map_or(0, |rest| without_line_end(rest).len());
+            self.reject_rest(number, start, start + rest);
         }
         true
     }

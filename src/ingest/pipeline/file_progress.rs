@@ -8,6 +8,7 @@ use super::run::FileEnd;
 use crate::error::Error;
 use crate::ingest::input::source_registry::{MapVersion, ReadPosition, SourceFile, SourceRegistry};
 use crate::ingest::input::sources::SourceUpdate;
+use crate::ingest::parse::Parsed;
 use crate::ingest::summary::{FileOutcome, FileSummary, IngestCounts, IngestSummary};
 use crate::time::Micros;
 
@@ -33,12 +34,23 @@ pub struct FileState {
     /// Counts of the committed transactions.
     committed: IngestCounts,
     all_have_ids: bool,
+    /// Whether the file has an event.
+    has_rows: bool,
     outcome: FileOutcome,
     /// The map that reads the file; `None` for native lines.
     map: Option<MapVersion>,
     /// The open file, until its end.
     handle: Option<File>,
     position: Option<ReadPosition>,
+}
+
+impl FileState {
+    /// Returns whether a later ingest may resume the file. If no event was found, the format of the
+    /// file is detected again from its beginning: a container log can begin with other output.
+    fn can_resume(&self) -> bool {
+        let is_known = self.map.is_some() || matches!(self.outcome, FileOutcome::Resumed { .. });
+        self.all_have_ids && (is_known || self.has_rows)
+    }
 }
 
 impl FileProgress {
@@ -55,11 +67,11 @@ impl FileProgress {
         self.files.insert(file, state);
     }
 
-    /// Records a chunk: whether all its events have ids from the log, and, for the last chunk of a
-    /// block, the position after the block.
-    pub fn add_chunk(&mut self, file: usize, all_have_ids: bool, position: Option<ReadPosition>) {
+    /// Records a chunk, and for the last chunk of a block, the position after the block.
+    pub fn add_chunk(&mut self, file: usize, parsed: &Parsed, position: Option<ReadPosition>) {
         if let Some(state) = self.files.get_mut(&file) {
-            state.all_have_ids &= all_have_ids;
+            state.all_have_ids &= parsed.all_have_ids;
+            state.has_rows |= !parsed.block.rows.is_empty();
             state.position = position.or(state.position);
         }
     }
@@ -101,7 +113,7 @@ impl FileProgress {
             }
             if let Some(state) = self.files.get_mut(&file) {
                 state.had_other_map |= registry.has_other_map(&source, &continued);
-                source.all_have_ids &= state.all_have_ids;
+                source.all_have_ids &= state.can_resume();
                 source.has_future_lines = state.has_future_lines;
             }
             source.read_at = now;
@@ -113,7 +125,7 @@ impl FileProgress {
                 (&state.handle, state.position)
                 && let Ok(Some(source)) = SourceFile::describe(&state.name, handle, position, options_hash)
             {
-                let (all_have_ids, has_future_lines) = (state.all_have_ids, state.has_future_lines);
+                let (all_have_ids, has_future_lines) = (state.can_resume(), state.has_future_lines);
                 let map = state.map.clone();
                 let source = SourceFile { all_have_ids, has_future_lines, map, read_at: now, ..source };
                 registry.record(source, &[]);

@@ -98,6 +98,8 @@ impl Retry<'_> {
         let formats = Formats { given: from.map, candidates: candidates.clone(), timezone };
         let opened = BlockReader::open(&Input::File(path)).and_then(|mut blocks| {
             let format = formats.detect(&mut blocks, None, true)?;
+            // The last line was complete when it was rejected.
+            blocks.assume_complete();
             Ok(RecordReader::new(blocks, format, &formats.candidates, timezone))
         });
         let mut reader = match opened {
@@ -133,7 +135,6 @@ impl Retry<'_> {
                     break;
                 }
             };
-            // The last line was complete when it was rejected.
             (raw.unfinished, raw.unfinished_overlong) = (false, None);
             if let Some(records) = &mut raw.records {
                 records.ignored = 0;

@@ -199,7 +199,7 @@ impl IngestRun<'_> {
                 self.files.begin(file, name, outcome, map, handle);
             }
             Message::Chunk { file, parsed, size, block } => {
-                self.files.add_chunk(file, parsed.all_have_ids, block.map(|block| block.position));
+                self.files.add_chunk(file, &parsed, block.map(|block| block.position));
                 self.batch.bytes += size;
                 // The events of a run are divided into batches when the run is read.
                 if !self.scatter.has_runs() {

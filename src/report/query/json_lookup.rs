@@ -76,7 +76,7 @@ fn millis(value: &str) -> Option<Micros> {
 /// members.
 pub(crate) fn in_flat_object<'a>(object: &'a str, key: &Finder<'_>, at: usize) -> Option<&'a str> {
     let (before, rest) = object.split_at_checked(at)?;
-    let value = rest.get(key.needle().len()..)?.strip_prefix("\":")?;
+    let value = rest.get(key.needle().len()..)?.strip_prefix("\":")?.trim_ascii_start();
     let members = before.strip_prefix('{')?.strip_suffix('"')?;
     let is_plain = |text: &str| memchr::memchr3(b'{', b'[', b'\\', text.as_bytes()).is_none();
     if !is_plain(members) || !is_plain(value) || key.find(value.as_bytes()).is_some() {
@@ -210,6 +210,7 @@ mod tests {
         assert_eq!(find(r#"{"ms":12}"#), Some("12"));
         assert_eq!(find(r#"{"a":"x,}","ms": -1.5 ,"b":2}"#), Some("-1.5"));
         assert_eq!(find(r#"{"ms":"a,}b","b":2}"#), Some(r#""a,}b""#));
+        assert_eq!(find(r#"{"ms": "a,}b" , "b":2}"#), Some(r#""a,}b""#));
         // Nested, repeated, escaped, or part of another string.
         for other in [
             r#"{"a":{"ms":1}}"#,

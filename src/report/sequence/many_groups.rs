@@ -35,7 +35,10 @@ pub(super) fn fold_many<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T>>
         let query = Query { window, include_bots: true, ..query.clone() };
         let row_groups = groups.row_groups(window.range())?;
         let values = Grouped { values: &candidates, row_groups: &row_groups };
-        let (index, values) = SessionIndex::read_with(tables, &query, &values)?;
+        let (mut index, values) = SessionIndex::read_with(tables, &query, &values)?;
+        if index.bots > 0 {
+            index.restrict_last(|number| values.get(number).is_some_and(|(c, _)| c.value.is_some()));
+        }
         values.par_iter().for_each(|(candidate, numbers)| {
             candidate.value.iter().for_each(|value| all.each(numbers, |_, fold| fold.visit(value)));
         });
@@ -70,7 +73,7 @@ impl<F> ManyFolds<'_, F> {
     fn each(&self, numbers: &GroupNumbers, mut visit: impl FnMut(u32, &F)) {
         let Some((all, groups)) = self.folds.split_last() else { return };
         for number in numbers.iter() {
-            // Classes that only excluded bot sessions have belong to no listed group.
+            // Classes with only excluded bot sessions are not listed.
             groups.get(number as usize).into_iter().for_each(|fold| visit(number, fold));
         }
         visit(groups.len() as u32, all);

@@ -55,12 +55,12 @@ impl CsvBlocks {
             damage = self.read(blocks, &mut bytes).or(damage);
             end = whole_rows(&bytes, false);
             let last = bytes.get(end..).unwrap_or(&[]);
-            if self.ended && !SkippedRow::is_open(last) {
-                let may_continue = blocks.is_plain_file() || damage.is_some();
-                let is_header = self.header && end == 0;
-                if may_continue && !is_header && !last.ends_with(b"\n") && last.len() <= self.limit {
-                    unfinished = last.len();
-                }
+            let is_header = self.header && end == 0;
+            let may_continue = (blocks.may_grow() || damage.is_some()) && !is_header;
+            if self.ended && may_continue && !last.ends_with(b"\n") && last.len() <= self.limit {
+                unfinished = last.len();
+                end = bytes.len();
+            } else if self.ended && !SkippedRow::is_open(last) {
                 end = bytes.len();
             }
             if end == 0 && (self.ended || bytes.len() > self.limit) && !bytes.is_empty() {

@@ -37,6 +37,28 @@ pub fn detect_format(
     candidates: &Candidates,
     given: Option<&SharedMap>,
 ) -> Result<(FileFormat, Detection)> {
+    detect(blocks, candidates, given, false)
+}
+
+/// Returns how the rest of a file is read whose beginning was read with the map `given`: see
+/// [`detect_format`]. The wrapping of the rest need not contain an event.
+///
+/// # Errors
+/// Fails if two maps match equally well.
+pub fn detect_format_of_rest(
+    blocks: &mut BlockReader,
+    candidates: &Candidates,
+    given: &SharedMap,
+) -> Result<FileFormat> {
+    Ok(detect(blocks, candidates, Some(given), true)?.0)
+}
+
+fn detect(
+    blocks: &mut BlockReader,
+    candidates: &Candidates,
+    given: Option<&SharedMap>,
+    is_rest: bool,
+) -> Result<(FileFormat, Detection)> {
     let head = head(blocks);
     let ambiguous = |maps: Ambiguous| maps.of_file(blocks.name());
     let Some(given) = given else {
@@ -52,7 +74,9 @@ pub fn detect_format(
     if !given.is_wrapping() && !reads(given, &head, &detection) {
         let wrappings = candidates.within(given.clone());
         let mut outside = examine(&head, &wrappings);
-        remove_empty_wrappings(&mut outside, &head, &wrappings);
+        if !is_rest {
+            remove_empty_wrappings(&mut outside, &head, &wrappings);
+        }
         if let Some(fit) = outside.choose().map_err(ambiguous)?.filter(|fit| fit.map.is_some()) {
             let within = Some(given.clone());
             let format = FileFormat { within, ..format_of(&head, fit.map.clone(), fit.reader) };
@@ -96,9 +120,9 @@ fn reads(map: &SharedMap, head: &Head, detection: &Detection) -> bool {
     named * 2 >= examined
 }
 
-/// Removes the best wrappings from the result if none of their first values can be an event. The
-/// keys of some shippers are so common (`message`, `date`, `type`) that other logs have them too,
-/// and a wrapping would ignore all of these records.
+/// Removes the best wrappings from the result if none of their first values can be an event. A
+/// wrapping would ignore all of these records, and the keys of some shippers are so common
+/// (`message`, `date`, `type`) that other logs have them too.
 fn remove_empty_wrappings(detection: &mut Detection, head: &Head, candidates: &Candidates) {
     let shared = Arc::new(candidates.clone());
     let is_empty = |map: &SharedMap| map.is_wrapping() && !contains_event(head, map, &shared);

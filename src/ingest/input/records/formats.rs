@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::format_detection::detect_format;
+use super::format_detection::{detect_format, detect_format_of_rest};
 use super::record_reader::FileFormat;
 use crate::error::Result;
 use crate::ingest::input::blocks::BlockReader;
@@ -51,7 +51,11 @@ impl Formats {
             // Use the same map as before.
             Some(None) => return Ok(FileFormat::default()),
             Some(Some(sha256)) => {
-                self.candidates.maps.iter().chain(&self.given).find(|map| map.sha256 == sha256)
+                let known = self.candidates.maps.iter().chain(&self.given).find(|map| map.sha256 == sha256);
+                if let Some(map) = known {
+                    return detect_format_of_rest(reader, &self.candidates, map);
+                }
+                None
             }
             None => self.given.as_ref(),
         };

@@ -324,11 +324,13 @@ impl RecordReader {
             let bytes = raw.bytes.get(start..end).unwrap_or(&[]);
             (at, done) = (after, done + 1);
             let is_last = end >= raw.bytes.len();
+            let is_complete =
+                |text: &str| text.trim_start().starts_with(['{', '[', '\u{1e}']) && is_values(text);
             match std::str::from_utf8(bytes) {
                 Ok(text) if text.trim_ascii().is_empty() => {}
                 // The writer may not have completed the last line yet.
-                Ok(text) if raw.unfinished && is_last && !is_values(text) => {
-                    let (line, length) = (position.line, text.len() as u64);
+                text if raw.unfinished && is_last && !text.is_ok_and(is_complete) => {
+                    let (line, length) = (position.line, bytes.len() as u64);
                     let unfinished = UnfinishedLine { line, offset: position.offset, length };
                     raw.unfinished_overlong = Some(unfinished);
                 }

@@ -151,18 +151,25 @@ impl Unwrapper {
     }
 
     /// Removes text that may continue in a record that is not written yet. Returns the position of
-    /// the first such text. Complete JSON and text that is no event remain.
+    /// the first such text. Complete JSON and text that cannot be an event remain.
     pub fn leave_unfinished(&mut self) -> Option<Position> {
         let candidates = self.candidates.clone();
         let may_continue = |part: &mut PartialText| {
             let text = part.text.trim();
             match text.starts_with(['{', '[']) {
                 true => !is_values(text),
-                false => !matches!(candidates.best_of_text(text), Ok(None)),
+                false => match candidates.best_of_text(text) {
+                    Ok(Some(map)) => map.is_wrapping() || map.fits_text(text),
+                    Ok(None) => false,
+                    Err(_) => true,
+                },
             }
         };
         let unfinished = self.pending.extract_if(.., may_continue);
-        unfinished.map(|part| part.position).min_by_key(|position| position.offset)
+        let first = unfinished.map(|part| part.position).min_by_key(|position| position.offset);
+        // The file is read again from its beginning, since the text began before its last record.
+        self.has_joined |= first.is_some();
+        first
     }
 
     /// Ends the file. Text that lacks its last part counts as complete.

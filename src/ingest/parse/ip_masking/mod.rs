@@ -34,7 +34,7 @@ pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
     let mut addresses = Vec::new();
     let is_plain = !runs::has_escapes(text.as_bytes());
     if is_plain {
-        runs::each_address(text.as_bytes(), |address| addresses.push(address));
+        runs::each_address(text.as_bytes(), true, |address| addresses.push(address));
     }
     let mut next = addresses.into_iter().peekable();
     let (mut out, mut copied) = (String::new(), 0);
@@ -47,7 +47,7 @@ pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
                 Some(_) => {}
             }
         }
-        let Some(masked) = mask(string.text.as_bytes(), policy) else { continue };
+        let Some(masked) = mask(string.text.as_bytes(), true, policy) else { continue };
         out.push_str(text.get(copied..string.start).unwrap_or(""));
         match string.kind {
             TokenKind::String if masked.is_empty => out.push_str("null"),
@@ -69,7 +69,7 @@ pub fn mask_json(text: &str, policy: IpPolicy) -> Option<String> {
 pub fn mask_text(text: &[u8], policy: IpPolicy) -> Option<Vec<u8>> {
     match policy {
         IpPolicy::Keep => None,
-        _ => mask(text, policy).map(|masked| masked.text),
+        _ => mask(text, false, policy).map(|masked| masked.text),
     }
 }
 
@@ -97,10 +97,10 @@ struct Masked {
 }
 
 /// Masks the IP addresses in text; returns `None` if nothing changes.
-fn mask(text: &[u8], policy: IpPolicy) -> Option<Masked> {
+fn mask(text: &[u8], is_json: bool, policy: IpPolicy) -> Option<Masked> {
     let (mut out, mut copied) = (Vec::new(), 0);
     let mut is_empty = true;
-    runs::each_address(text, |Address { start, end, ip }| {
+    runs::each_address(text, is_json, |Address { start, end, ip }| {
         let replacement = ip.and_then(|ip| apply_ip_policy(policy, ip));
         let replacement = replacement.as_deref().unwrap_or(DROPPED);
         let original = text.get(start..end).unwrap_or(&[]);

@@ -12,8 +12,9 @@ pub(super) fn has_escapes(text: &[u8]) -> bool {
     memchr2(b'\\', b'%', text).is_some()
 }
 
-/// Calls a function with each IP address in the text, in order.
-pub(super) fn each_address(text: &[u8], mut each: impl FnMut(Address)) {
+/// Calls a function with each IP address in the text, in order. The text of a JSON string, with its
+/// escapes, is `is_json`.
+pub(super) fn each_address(text: &[u8], is_json: bool, mut each: impl FnMut(Address)) {
     if !has_escapes(text) {
         return in_plain_text(text, each);
     }
@@ -28,11 +29,28 @@ pub(super) fn each_address(text: &[u8], mut each: impl FnMut(Address)) {
         // So can a backslash: `C:\x10.0.0.1`.
         let mut literal = Vec::new();
         in_plain_text(text, |address| literal.push(address));
-        literal.retain(|address| !overlaps(&found, address));
+        literal.retain(|address| {
+            !overlaps(&found, address) && !(is_json && starts_in_escape(text, address.start))
+        });
         found.extend(literal);
         found.sort_unstable_by_key(|address| address.start);
     }
     found.into_iter().for_each(&mut each);
+}
+
+/// Returns whether a position is inside an escape of JSON: after an odd number of backslashes, or
+/// among the digits of `\\uXXXX` at any depth. Masking would destroy the escape.
+fn starts_in_escape(text: &[u8], start: usize) -> bool {
+    let backslashes = |end: usize| {
+        let before = text.get(..end).unwrap_or(&[]);
+        before.iter().rev().take_while(|byte| **byte == b'\\').count()
+    };
+    let is_digit_of = |u: usize| {
+        text.get(u) == Some(&b'u')
+            && backslashes(u) > 0
+            && text.get(u + 1..u + 5).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    backslashes(start) % 2 == 1 || (1..=4).any(|back| start.checked_sub(back).is_some_and(is_digit_of))
 }
 
 /// Returns whether an IP address overlaps one of `found`, which are in order.

@@ -262,6 +262,23 @@ fn notation() -> impl Strategy<Value = String> {
     (ip, form).prop_map(|(ip, form)| form.replace('@', &ip))
 }
 
+#[test]
+fn escapes_of_json_are_not_addresses() {
+    for text in [
+        r#"{"t":"\u540d::about"}"#,
+        r#"{"v":"Pr\u00e9.1.2.3"}"#,
+        r#"{"t":"\f::about"}"#,
+        r#"{"t":"{\"a\":\"\\u540d::about\"}"}"#,
+    ] {
+        for policy in [Truncate, Drop] {
+            assert_eq!(mask_json(text, policy), None, "{text}");
+        }
+    }
+    // The address after the escape, and the one after a literal backslash.
+    assert_eq!(mask_json(r#"{"t":"\u540d 10.0.0.1"}"#, Drop).unwrap(), r#"{"t":"\u540d -"}"#);
+    assert_eq!(mask_json(r#"{"t":"C:\\x10.0.0.1"}"#, Drop).unwrap(), r#"{"t":"C:\\x-"}"#);
+}
+
 proptest! {
     #[test]
     fn no_address_is_left_in_any_surroundings(
@@ -292,6 +309,29 @@ proptest! {
     fn any_bytes_are_masked_without_panic(raw: Vec<u8>, string: String, run in "[0-9a-f:.%\\\\ux]{0,60}") {
         let _ = (mask_text(&raw, Drop), mask_truncated_text(&raw, Drop), mask_json(&string, Truncate));
         let _ = (mask_text(run.as_bytes(), Drop), mask_text(run.as_bytes(), Truncate));
+    }
+
+    #[test]
+    fn masked_object_with_escapes_stays_valid(
+        value in "[0-9a-f:.\u{e9}\u{540d}\u{8}\u{c}\n\\\\x]{0,40}",
+        nested: bool,
+    ) {
+        // As PHP and Python write JSON: only ASCII, optionally as a text inside JSON.
+        let ascii = |text: &str| -> String {
+            let escaped = serde_json::Value::from(text).to_string();
+            let escape = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", c as u32) };
+            escaped.chars().map(escape).collect()
+        };
+        let inner = format!("{{\"k\":{}}}", ascii(&value));
+        let text = if nested { format!("{{\"k\":{}}}", ascii(&inner)) } else { inner };
+        for policy in [Truncate, Drop] {
+            let masked = mask_json(&text, policy).unwrap_or(text.clone());
+            let parsed = serde_json::from_str::<serde_json::Value>(&masked);
+            prop_assert!(parsed.is_ok(), "{text} → {masked}");
+            if nested && let Some(inner) = parsed.unwrap()["k"].as_str() {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(inner).is_ok(), "{text} → {masked}");
+            }
+        }
     }
 
     #[test]

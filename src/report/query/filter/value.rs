@@ -82,7 +82,7 @@ impl Value {
     /// threshold must not select texts such as `timeout`.
     pub fn order_of(&self, text: &str) -> Option<Ordering> {
         match self.orders_numbers {
-            true => self.order_of_numbers(text),
+            true => self.order_of_numbers(text).or_else(|| self.order_of_versions(text)),
             false => Some(text.cmp(self.text.as_str())),
         }
     }
@@ -97,9 +97,26 @@ impl Value {
         }
     }
 
-    /// Returns the value as a whole number; `None` if its text is not an integer.
+    /// Compares a version of at least three numbers, such as `131.0.0.0`, with the value; `None` for
+    /// any other text. A missing number counts as 0.
+    fn order_of_versions(&self, text: &str) -> Option<Ordering> {
+        let numbers = |text: &str| -> Option<Vec<u64>> {
+            let mut numbers: Vec<u64> = text.split('.').map(parse_digits).collect::<Option<_>>()?;
+            while numbers.last() == Some(&0) {
+                numbers.pop();
+            }
+            Some(numbers)
+        };
+        if text.matches('.').count() < 2 {
+            return None;
+        }
+        Some(numbers(text)?.cmp(&numbers(&self.text)?))
+    }
+
+    /// Returns the value as a whole number; `None` if its text is not an integer, or is a text in
+    /// quotes that no integer has.
     pub fn whole_number(&self) -> Option<i64> {
-        self.text.parse().ok()
+        self.text.parse().ok().filter(|number: &i64| self.equals_numbers || number.to_string() == self.text)
     }
 
     /// Returns the times that the value stands for; `None` if it is not a time.
@@ -221,6 +238,30 @@ mod tests {
         // The start and the end of a match must not overlap, and the parts must occur in order.
         for (text, pattern) in [("aba", "ab*ba"), ("/x", "/pricing*"), ("acb", "a*b*c"), ("ab", "*a")] {
             assert!(!matches(text, pattern), "{text} {pattern}");
+        }
+    }
+
+    #[test]
+    fn thresholds_compare_numbers_and_versions() {
+        let accepts = |text: &str, value: &str| {
+            let field = Field::parse("browser_version", Subject::Events).unwrap();
+            let written = WrittenValue { text: value.to_owned(), is_quoted: false };
+            let value = Value::new(written, &field, Operator::GreaterOrEqual).unwrap();
+            value.order_of(text).map(|order| Operator::GreaterOrEqual.accepts(order))
+        };
+        for (text, value, expected) in [
+            ("120.0", "100", Some(true)),
+            ("99.0", "100", Some(false)),
+            ("131.0.0.0", "100", Some(true)),
+            ("99.0.4844.51", "100", Some(false)),
+            ("100.0.0.0", "100", Some(true)),
+            ("10.15.7", "10.15", Some(true)),
+            ("10.9.5", "10.15", Some(false)),
+            ("timeout", "100", None),
+            ("1.2.x", "1", None),
+            ("", "1", None),
+        ] {
+            assert_eq!(accepts(text, value), expected, "{text} {value}");
         }
     }
 
