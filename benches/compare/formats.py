@@ -4,7 +4,7 @@
 
 Writes the events of the workload in the formats of PostHog, Segment, GA4 and nginx, and as CSV, and
 ingests each format into a new store. `nginx_native` has the entries of nginx as native lines, which
-no map reads: it shows how much of the time depends on the contents. The table has the medians of
+no map reads: it shows how much of the time depends on the contents. The table shows the medians of
 the CPU time of all threads and of the wall time, and the CPU time per byte compared with native
 lines. The target is at most 1.5 for the formats in JSON.
 
@@ -14,7 +14,7 @@ job of `wa ingest`, see `peers/duckdb_csv_peer.py`; both must find the same numb
 sessions. Python's startup is not measured.
 
 `--reader` names the example program `read_events` of `wa`, which reads a file up to the rows of the
-events, without sessions and a store. The table then has its times for all formats, too.
+events, without sessions and a store. The table then also shows its times for all formats.
 """
 
 import argparse

@@ -66,7 +66,7 @@ pub(crate) fn events(
 /// The counts of one file. Sessions with the same `event_counts` form one group.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct FileCounts {
-    /// The names in the file, each with its number of events and of sessions.
+    /// The names in the file, with their counts of events and of sessions.
     names: Vec<(String, u64, u64)>,
     /// For each group, the number of its sessions and the end of its names in `members`.
     groups: Vec<(u64, usize)>,

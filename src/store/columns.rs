@@ -229,8 +229,8 @@ static SESSIONS: &[Column] = &[
     opt(
         "merge_state",
         Json,
-        "State that merging the session with late events needs and the other columns lack \
-         (`docs/storage.md`); null if there is none.",
+        "State for merging late events that the other columns do not contain (`docs/storage.md`); \
+         null if there is none.",
     ),
     col("created_at", Timestamp, "When the session was first stored."),
     col("updated_at", Timestamp, "When the session last changed."),

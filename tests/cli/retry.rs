@@ -200,7 +200,7 @@ fn long_line_is_read_from_its_file() {
     sandbox.write("a.ndjson", &log);
     sandbox.write("b.ndjson.gz", gzip(&format!("{c}\n")));
     sandbox.wa("ingest a.ndjson b.ndjson.gz --ip truncate").exits(4);
-    // The file changed: one of its long lines is another one now.
+    // One long line of the file was replaced.
     sandbox.write("a.ndjson", log.replace("\"b\"", "\"d\""));
     let summary = sandbox.run("rejects --retry --format json --chatbot c".split(' '));
     let summary: Value = serde_json::from_str(&summary.stdout()).unwrap();

@@ -363,12 +363,12 @@ fn file_read_with_another_map_is_named_in_a_warning() {
     let renamed = ingest("m2.toml");
     assert_eq!((counts(&renamed), renamed.stderr.contains(warning)), ([0, 2], true), "{renamed}");
     sandbox.wa("events --limit all --format csv").says("Sent");
-    // An id makes other events of the lines.
+    // With ids, the lines become different events.
     let with_ids = ingest("m3.toml");
     assert_eq!((counts(&with_ids), with_ids.stderr.contains(warning)), ([2, 0], true), "{with_ids}");
     // Cron reports the file too.
     sandbox.wa("ingest a.csv --map m1.toml --quiet").exits(0).warns(warning);
-    // A file that is only longer has one map.
+    // Appending to a file does not change its map, so there is no warning.
     sandbox.write("a.csv", sandbox.read("a.csv") + "2026-11-09T10:02:00Z,Got,v,3\n");
     let grown = ingest("m1.toml");
     assert!(!grown.stderr.contains(warning), "{grown}");

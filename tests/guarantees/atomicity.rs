@@ -184,8 +184,7 @@ fn log_lines(files: usize, events: usize, gap: fn(u8) -> u8) -> Vec<Vec<String>>
     result
 }
 
-/// Returns the number of files, from the first on, whose lines result in the tables by the
-/// reference model.
+/// Returns how many of the first files the reference model needs to produce these tables.
 fn committed_files(files: &[Vec<String>], tables: &Tables) -> Result<usize, String> {
     let mut model = Model::default();
     let mut differences = BTreeMap::new();

@@ -21,8 +21,8 @@ type Goals = HashMap<u128, u32>;
 pub(super) struct Converters(Vec<Mutex<Goals>>);
 
 impl Converters {
-    /// Returns no visitors. Breakdowns with many groups have one shard for each, since an empty
-    /// shard takes memory too.
+    /// Returns no visitors. With many groups, each group has one shard, because empty shards take
+    /// memory.
     pub fn with_shards(shards: usize) -> Converters {
         Converters((0..shards.max(1)).map(|_| Mutex::default()).collect())
     }

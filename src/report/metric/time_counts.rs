@@ -11,13 +11,13 @@ const MIN_PENDING: usize = 1024;
 /// Rounding preserves the order of times, so the percentiles of rounded times are the rounded
 /// percentiles. The mean is computed from the sum in microseconds.
 ///
-/// Added times are sorted and merged from time to time. A hash table of a large number of times is
-/// not in the cache of the CPU, so adding to it takes longer.
+/// Added times are buffered, then sorted and merged in batches. A hash table of many times does not
+/// fit into the CPU cache, so insertion is slower.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TimeCounts {
     count: u64,
     sum_us: u128,
-    /// The times in milliseconds, in ascending order, each with its number.
+    /// Distinct times in milliseconds with their counts, in ascending order.
     sorted: Vec<(u64, u64)>,
     /// Times that are not in `sorted` yet, in any order.
     pending: Vec<u64>,
@@ -85,7 +85,7 @@ impl TimeCounts {
     }
 }
 
-/// Merges two ascending lists of times with their numbers.
+/// Merges two ascending lists of times with their counts.
 fn merge_counts(a: &[(u64, u64)], b: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let mut merged = Vec::with_capacity(a.len() + b.len());
     let mut others = b.iter().copied().peekable();
@@ -120,7 +120,7 @@ mod tests {
         fn merged_percentiles_equal_those_of_all_times(
             times in prop_oneof![
                 prop::collection::vec(-1_000i64..9_000_000, 0..40),
-                // More than are sorted together.
+                // Enough times for several batches.
                 prop::collection::vec(-1_000i64..9_000_000, 2_500..6_000),
             ],
         ) {

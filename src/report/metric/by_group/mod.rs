@@ -154,7 +154,7 @@ fn group_frame(frame: &Frame, query: &Query, classes: &FrameClasses, groups: usi
         row_groups.extend(std::iter::repeat_n(u64::from(*group), selected.len()));
         let sum = Totals { bots, ..totals::of_rows(frame, selected)? };
         all.add(&sum);
-        // Classes that only excluded bot sessions have belong to no listed group.
+        // Classes with only excluded bot sessions are not listed.
         sums.extend(Some((*group as usize, sum)).filter(|(group, _)| *group < groups));
     }
     // Each session is in at least one class, and with values of events in several.
