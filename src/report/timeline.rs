@@ -168,8 +168,8 @@ fn session_key(session: &Record) -> Option<u128> {
 }
 
 /// Returns the ranges of UTC dates that the sessions overlap, in ascending order, in parts of at
-/// most [`MAX_DATES`]. Two sessions of a visitor can be a year apart, and the dates between them are
-/// not read.
+/// most [`MAX_DATES`]. Two sessions of a visitor can be a year apart, and the dates between them
+/// are not read.
 fn date_ranges(by_key: &EntriesByKey) -> Vec<(Day, Day)> {
     let sessions = by_key.values().flatten();
     let mut dates: Vec<(Day, Day)> =

@@ -241,8 +241,7 @@ impl BlockReader {
         self.plain_file
     }
 
-    /// Returns whether the input is an uncompressed regular file, whose last line may not be complete
-    /// yet.
+    /// Returns whether the input is an uncompressed regular file. Its last line can be incomplete.
     pub fn may_grow(&self) -> bool {
         self.may_grow
     }

@@ -83,7 +83,7 @@ fn count_file(
     Ok((numbers, FileCounts { buckets: counts, bots: selected.bots }))
 }
 
-/// Returns the number of distinct visitors of each bucket in a shard; no buckets for an empty shard.
+/// Returns the number of distinct visitors of each bucket in a shard. An empty shard has none.
 fn count_visitors(entries: &[ShardEntry], buckets: usize, bits: u32) -> Vec<u64> {
     if entries.is_empty() {
         return Vec::new();

@@ -80,8 +80,8 @@ pub(in crate::report) fn break_down(
 type Answers = Vec<Arc<dyn Answer>>;
 
 /// Computes a summary or a report on sequences of events for all sessions, and for each group, from
-/// one read; `None` for other reports, and for a summary of many groups. `overlap` is set if a session
-/// can be in several groups.
+/// one read; `None` for other reports, and for a summary of many groups. `overlap` is set if a
+/// session can be in several groups.
 fn answers_together(
     sessions: &ClassifiedSessions<'_>,
     (groups, overlap): (usize, bool),

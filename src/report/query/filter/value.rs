@@ -97,8 +97,8 @@ impl Value {
         }
     }
 
-    /// Compares a version of at least three numbers, such as `131.0.0.0`, with the value; `None` for
-    /// any other text. A missing number counts as 0.
+    /// Compares a version of at least three numbers, such as `131.0.0.0`, with the value. Returns
+    /// `None` for any other text. A missing number counts as 0.
     fn order_of_versions(&self, text: &str) -> Option<Ordering> {
         let numbers = |text: &str| -> Option<Vec<u64>> {
             let mut numbers: Vec<u64> = text.split('.').map(parse_digits).collect::<Option<_>>()?;
