@@ -30,7 +30,7 @@ pub(super) fn each_address(text: &[u8], is_json: bool, mut each: impl FnMut(Addr
         let mut literal = Vec::new();
         in_plain_text(text, |address| literal.push(address));
         literal.retain(|address| {
-            !overlaps(&found, address) && !(is_json && starts_in_escape(text, address.start))
+            !(overlaps(&found, address) || is_json && starts_in_escape(text, address.start))
         });
         found.extend(literal);
         found.sort_unstable_by_key(|address| address.start);
