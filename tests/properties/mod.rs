@@ -112,9 +112,16 @@ pub fn lines(bytes: &[u8]) {
             assert!(!line.trim_ascii().is_empty(), "a blank line was rejected");
             let utf8 = std::str::from_utf8(line);
             assert_eq!(rejected.reason == RejectReason::NotUtf8, utf8.is_err(), "{:?}", rejected.reason);
-            if rejected.offset.is_some() {
-                // The rejected value is one of several on a line, so the line is JSON.
-                assert_ne!(rejected.reason, RejectReason::NotJson);
+            if let Some(offset) = rejected.offset {
+                // The rejected value is one of several on a line, or the rest after valid values.
+                let (before, rest) = input.split_at(offset as usize);
+                let before = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+                let rest = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let is_rest = rejected.reason == RejectReason::NotJson;
+                if is_rest {
+                    assert!(!are_values(std::str::from_utf8(rest).unwrap()), "{rest:?}");
+                    assert!(are_values(std::str::from_utf8(without_marks(before)).unwrap()), "{before:?}");
+                }
             } else if let (Ok(text), None) = (utf8, rejected.index) {
                 let expected = !is_json(text);
                 assert_eq!(
