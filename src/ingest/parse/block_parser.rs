@@ -287,6 +287,8 @@ impl<'a> BlockLines<'a, '_> {
     #[inline]
     pub(super) fn reject_unparsed_lines(&mut self) {
         while let Some(line) = self.unparsed.pop(self.number) {
+            // The text lacks the line.
+            self.offset += line.length();
             self.reject_unparsed_line(line);
             self.number += 1;
             self.emit_if_full();

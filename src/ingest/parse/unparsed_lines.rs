@@ -27,6 +27,16 @@ pub(super) enum UnparsedLine {
     NotUtf8(Range<usize>),
 }
 
+impl UnparsedLine {
+    /// Returns the length in bytes, with a line feed at the end.
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            UnparsedLine::Overlong(long) => long.length + 1,
+            UnparsedLine::NotUtf8(range) => range.len() as u64,
+        }
+    }
+}
+
 impl<'a> UnparsedLines<'a> {
     pub(super) fn new(first_line: u64, overlong: Vec<OverlongLine>, bytes: &'a [u8]) -> UnparsedLines<'a> {
         UnparsedLines { first_line, overlong: overlong.into(), not_utf8: VecDeque::new(), bytes }
