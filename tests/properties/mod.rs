@@ -117,8 +117,7 @@ pub fn lines(bytes: &[u8]) {
                 let (before, rest) = input.split_at(offset as usize);
                 let before = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
                 let rest = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let is_rest = rejected.reason == RejectReason::NotJson;
-                if is_rest {
+                if rejected.reason == RejectReason::NotJson {
                     assert!(!are_values(std::str::from_utf8(rest).unwrap()), "{rest:?}");
                     assert!(!without_marks(before).trim_ascii().is_empty(), "no value is before {rest:?}");
                 }

@@ -3,6 +3,8 @@
 //! Computing a separate sum for each group would read the events once per group. Here, each
 //! sequence is added to the sums of all groups of its session.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::candidates::{Candidate, Candidates};
@@ -13,7 +15,7 @@ use super::{EventTags, Folded, SequenceEvent, SequenceFold, Tag};
 use crate::error::Result;
 use crate::report::metric::session_index::SessionIndex;
 use crate::report::query::Query;
-use crate::report::query::selection::{ClassifiedSessions, MASK_CLASSES, RowGroups, RowMasks};
+use crate::report::query::selection::{ClassifiedSessions, MASK_CLASSES, RowGroups};
 use crate::report::query::session_keys::{BoundValues, SessionValues};
 use crate::report::query::tables::Tables;
 use crate::store::frame::Frame;
@@ -89,7 +91,7 @@ where
     for window in chunks(tables, query.window, MAX_EVENTS) {
         let query = Query { window, include_bots: true, ..query.clone() };
         let masks = groups.sessions.masks(window.range())?;
-        let values = Masked { values: &candidates, masks: &masks };
+        let values = Grouped { values: &candidates, groups: &masks };
         let (mut index, values) = SessionIndex::read_with(tables, &query, &values)?;
         if index.bots > 0 {
             index.restrict_last(|number| values.get(number).is_some_and(|(c, _)| c.value.is_some()));
@@ -123,10 +125,6 @@ where
         }
     }
     Ok(folded)
-}
-
-fn mask(of_frame: Option<&RowMasks>, row: usize) -> u64 {
-    of_frame.and_then(|masks| masks.get(row)).copied().unwrap_or(0)
 }
 
 /// The folds of all groups, and the bit of the fold of all sessions.
@@ -183,22 +181,28 @@ impl<S, T, F: SequenceFold<S, T>> SequenceFold<(Candidate<S>, u64), T> for Folds
     }
 }
 
-/// Values of sessions together with their groups.
-struct Masked<'a, S> {
-    values: &'a dyn SessionValues<Value = S>,
-    masks: &'a [RowMasks],
+/// Values of sessions together with their groups. `groups` has the groups of each row, by frame.
+/// Rows beyond the end of a list are in no group.
+pub(super) struct Grouped<'a, S, G> {
+    pub values: &'a dyn SessionValues<Value = S>,
+    pub groups: &'a [Arc<Vec<G>>],
 }
 
-impl<S: Send + 'static> SessionValues for Masked<'_, S> {
-    type Value = (S, u64);
+impl<S, G> SessionValues for Grouped<'_, S, G>
+where
+    S: Send + 'static,
+    G: Clone + Default + Send + Sync + 'static,
+{
+    type Value = (S, G);
 
     fn columns(&self) -> Vec<&'static str> {
         self.values.columns()
     }
 
-    fn bind<'f>(&self, number: usize, frame: &'f Frame) -> Result<BoundValues<'f, (S, u64)>> {
+    fn bind<'f>(&self, number: usize, frame: &'f Frame) -> Result<BoundValues<'f, (S, G)>> {
         let mut value = self.values.bind(number, frame)?;
-        let masks = self.masks.get(number).cloned();
-        Ok(Box::new(move |row| Some((value(row)?, mask(masks.as_ref(), row)))))
+        let groups = self.groups.get(number).cloned();
+        let of_row = move |row: usize| groups.as_ref()?.get(row).cloned();
+        Ok(Box::new(move |row| Some((value(row)?, of_row(row).unwrap_or_default()))))
     }
 }

@@ -6,7 +6,7 @@
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::by_group::SessionGroups;
+use super::by_group::{Grouped, SessionGroups};
 use super::candidates::{Candidate, Candidates};
 use super::chunks::{MAX_EVENTS, chunks};
 use super::window_read::WindowRead;
@@ -14,9 +14,8 @@ use super::{EventTags, Folded, SequenceEvent, SequenceFold, Tag};
 use crate::error::Result;
 use crate::report::metric::session_index::SessionIndex;
 use crate::report::query::Query;
-use crate::report::query::selection::{GroupNumbers, RowGroups};
-use crate::report::query::session_keys::{BoundValues, SessionValues};
-use crate::store::frame::Frame;
+use crate::report::query::selection::GroupNumbers;
+use crate::report::query::session_keys::SessionValues;
 
 /// Computes the sums of [`fold_groups`](super::fold_groups) for any number of groups.
 pub(super) fn fold_many<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T>>(
@@ -34,7 +33,7 @@ pub(super) fn fold_many<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T>>
     for window in chunks(tables, query.window, MAX_EVENTS) {
         let query = Query { window, include_bots: true, ..query.clone() };
         let row_groups = groups.row_groups(window.range())?;
-        let values = Grouped { values: &candidates, row_groups: &row_groups };
+        let values = Grouped { values: &candidates, groups: &row_groups };
         let (mut index, values) = SessionIndex::read_with(tables, &query, &values)?;
         if index.bots > 0 {
             index.restrict_last(|number| values.get(number).is_some_and(|(c, _)| c.value.is_some()));
@@ -115,26 +114,5 @@ impl<S, T, F: SequenceFold<S, T>> SequenceFold<(Candidate<S>, GroupNumbers), T> 
             sums.insert(number, sum);
         }
         sums
-    }
-}
-
-/// Values of sessions together with their groups.
-struct Grouped<'a, S> {
-    values: &'a dyn SessionValues<Value = S>,
-    row_groups: &'a [RowGroups],
-}
-
-impl<S: Send + 'static> SessionValues for Grouped<'_, S> {
-    type Value = (S, GroupNumbers);
-
-    fn columns(&self) -> Vec<&'static str> {
-        self.values.columns()
-    }
-
-    fn bind<'f>(&self, number: usize, frame: &'f Frame) -> Result<BoundValues<'f, (S, GroupNumbers)>> {
-        let mut value = self.values.bind(number, frame)?;
-        let groups = self.row_groups.get(number).cloned();
-        let of_row = move |row: usize| groups.as_ref()?.get(row).cloned();
-        Ok(Box::new(move |row| Some((value(row)?, of_row(row).unwrap_or_default()))))
     }
 }

@@ -225,22 +225,22 @@ impl<'a> ClassifiedSessions<'a> {
     /// Returns the classes of the sessions of each frame of the given days as bits, by row. Classes
     /// from [`MASK_CLASSES`] on have no bit.
     pub fn masks(&self, days: (Day, Day)) -> Result<Vec<RowMasks>> {
-        let mut masks = Vec::new();
-        for days in self.chunks(Some(days)) {
-            let classes = self.classes(days)?;
-            masks.extend(classes.iter().map(|(_, classes)| Arc::new(classes.masks())));
-        }
-        Ok(masks)
+        self.of_frames(days, FrameClasses::masks)
     }
 
     /// Returns the classes of each session of each frame of the given days.
     pub fn row_groups(&self, days: (Day, Day)) -> Result<Vec<RowGroups>> {
-        let mut groups = Vec::new();
+        self.of_frames(days, FrameClasses::row_groups)
+    }
+
+    /// Calls `of_frame` with the classes of each frame of the given days.
+    fn of_frames<T>(&self, days: (Day, Day), of_frame: impl Fn(&FrameClasses) -> T) -> Result<Vec<Arc<T>>> {
+        let mut found = Vec::new();
         for days in self.chunks(Some(days)) {
             let classes = self.classes(days)?;
-            groups.extend(classes.iter().map(|(_, classes)| Arc::new(classes.row_groups())));
+            found.extend(classes.iter().map(|(_, classes)| Arc::new(of_frame(classes))));
         }
-        Ok(groups)
+        Ok(found)
     }
 
     /// Returns the tables that are classified, with the sessions of all classes.

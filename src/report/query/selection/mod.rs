@@ -18,5 +18,5 @@ mod event_values;
 pub(crate) mod filter;
 mod row_groups;
 
-pub(crate) use classes::{ClassifiedSessions, FrameClasses, MASK_CLASSES, RowMasks};
+pub(crate) use classes::{ClassifiedSessions, FrameClasses, MASK_CLASSES};
 pub(crate) use row_groups::{GroupNumbers, RowGroups};
