@@ -44,7 +44,7 @@ use crate::time::{Day, Micros};
 use merged::MergedBlock;
 pub use merged::MergedEvents;
 use ranges::Ranges;
-use segment::{SegmentBuilder, SegmentInfo};
+use segment::{BlockTexts, SegmentBuilder, SegmentInfo};
 use shared::{Shared, SharedIds};
 use texts::TextHasher;
 
@@ -193,17 +193,22 @@ fn encode_blocks(
     let mut compressor = segment::compressor()?;
     let mut builders: Vec<SegmentBuilder> = Vec::new();
     builders.resize_with(ranges.count(), SegmentBuilder::default);
-    let mut segments = Vec::new();
+    builders.iter_mut().zip(1..).for_each(|(builder, id)| builder.start(id));
+    let (mut segments, mut block_texts) = (Vec::new(), BlockTexts::default());
+    let mut next_id = builders.len() as u32 + 1;
     let mut finish = |range: usize, builder: &mut SegmentBuilder| -> Result<()> {
         let (info, bytes) = builder.finish(&mut compressor, hasher)?;
+        builder.start(next_id);
+        next_id += 1;
         segments.push((range, info, bytes));
         Ok(())
     };
     for (file, block, shared) in blocks {
+        block_texts.start(block);
         for row in &block.rows {
             let range = ranges.find(row.time);
             let Some(builder) = builders.get_mut(range) else { continue };
-            if builder.push(*file, block, row, shared)? {
+            if builder.push(*file, (block, shared), row, &mut block_texts)? {
                 finish(range, builder)?;
             }
         }

@@ -2,9 +2,10 @@
 //! the differences from the minimum.
 
 /// Appends a column. If all numbers are equal, only the minimum is stored.
-pub(super) fn put(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64> + Clone) {
-    let min = numbers.clone().min().unwrap_or(0);
-    let span = numbers.clone().max().unwrap_or(0) - min;
+pub(super) fn put(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>) {
+    let numbers: Vec<u64> = numbers.collect();
+    let min = numbers.iter().copied().min().unwrap_or(0);
+    let span = numbers.iter().copied().max().unwrap_or(0) - min;
     let width: u8 = match span {
         0 => 0,
         1..=0xff => 1,
@@ -14,14 +15,21 @@ pub(super) fn put(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64> + Clone)
     };
     out.push(width);
     out.extend_from_slice(&min.to_le_bytes());
-    let differences = numbers.map(|number| number - min);
     match width {
         0 => {}
-        1 => out.extend(differences.map(|number| number as u8)),
-        2 => out.extend(differences.flat_map(|number| (number as u16).to_le_bytes())),
-        4 => out.extend(differences.flat_map(|number| (number as u32).to_le_bytes())),
-        _ => out.extend(differences.flat_map(u64::to_le_bytes)),
+        1 => put_bytes(out, &numbers, |number| [(number - min) as u8]),
+        2 => put_bytes(out, &numbers, |number| ((number - min) as u16).to_le_bytes()),
+        4 => put_bytes(out, &numbers, |number| ((number - min) as u32).to_le_bytes()),
+        _ => put_bytes(out, &numbers, |number| (number - min).to_le_bytes()),
     }
+}
+
+/// Appends `N` bytes for each number.
+fn put_bytes<const N: usize>(out: &mut Vec<u8>, numbers: &[u64], bytes: impl Fn(u64) -> [u8; N]) {
+    let start = out.len();
+    out.resize(start + N * numbers.len(), 0);
+    let (chunks, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut();
+    chunks.iter_mut().zip(numbers).for_each(|(chunk, number)| *chunk = bytes(*number));
 }
 
 /// Removes a column of `count` numbers from the front of `bytes`; `None` if it is incomplete.

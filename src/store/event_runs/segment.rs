@@ -34,7 +34,8 @@ use crate::time::Micros;
 const MAX_ROWS: usize = 1 << 11;
 /// Bytes of text at which a segment ends. Lines can be a megabyte each.
 const MAX_TEXT_BYTES: usize = 2 << 20;
-/// Maximum length, in bytes, of strings that are not deduplicated within a segment.
+/// Maximum length, in bytes, of strings that a segment can contain several times. A string of a
+/// block is added again only if it was added to another segment in between ([`BlockTexts`]).
 const MAX_COPIED_TEXT: usize = 256;
 /// Zstandard level.
 const LEVEL: i32 = 1;
@@ -101,9 +102,29 @@ pub(super) struct SegmentInfo {
     checksum: u64,
 }
 
+/// The numbers that the strings of one block have in the segments that are being built, by their
+/// ids in the block. Only the latest segment of each string is known.
+#[derive(Debug, Default)]
+pub(super) struct BlockTexts {
+    numbers: Vec<(SegmentId, u32)>,
+}
+
+/// Identifies a segment among those that a thread builds. 0 is no segment.
+type SegmentId = u32;
+
+impl BlockTexts {
+    /// Starts another block.
+    pub fn start(&mut self, block: &Block) {
+        self.numbers.clear();
+        self.numbers.resize(block.texts.count(), (0, 0));
+    }
+}
+
 /// Builds a segment.
 #[derive(Debug, Default)]
 pub(super) struct SegmentBuilder {
+    /// The id of the segment in progress.
+    id: SegmentId,
     /// The events. The ids of strings and user agents are [`reference`]s.
     rows: Vec<EventRow>,
     /// Index of each event's input file.
@@ -115,12 +136,23 @@ pub(super) struct SegmentBuilder {
 }
 
 impl SegmentBuilder {
+    /// Starts a segment with an id that no other segment of the thread has. The builder is empty.
+    pub fn start(&mut self, id: SegmentId) {
+        self.id = id;
+    }
+
     /// Adds an event of a block. Returns whether the segment is full.
     ///
     /// # Errors
     /// Fails if the strings exceed 4 GiB.
     #[inline]
-    pub fn push(&mut self, file: u32, block: &Block, row: &EventRow, shared: &SharedIds) -> Result<bool> {
+    pub fn push(
+        &mut self,
+        file: u32,
+        (block, shared): (&Block, &SharedIds),
+        row: &EventRow,
+        block_texts: &mut BlockTexts,
+    ) -> Result<bool> {
         let mut row = *row;
         for id in row.text.iter_mut().chain([&mut row.triggered_by]) {
             if id.is_none() {
@@ -128,7 +160,7 @@ impl SegmentBuilder {
             }
             id.0 = match shared.texts.get(id.0 as usize) {
                 Some(Some(number)) => reference::shared(*number),
-                _ => reference::own(self.own_text(block, *id)?),
+                _ => reference::own(self.own_text(block, *id, block_texts)?),
             };
         }
         row.agent = match (shared.agents.get(row.agent as usize), block.agents.get(row.agent as usize)) {
@@ -147,7 +179,13 @@ impl SegmentBuilder {
     }
 
     /// Adds a string of a block, and returns its number in the segment.
-    fn own_text(&mut self, block: &Block, id: TextId) -> Result<u32> {
+    fn own_text(&mut self, block: &Block, id: TextId, block_texts: &mut BlockTexts) -> Result<u32> {
+        let latest = block_texts.numbers.get_mut(id.0 as usize);
+        if let Some((segment, number)) = &latest
+            && *segment == self.id
+        {
+            return Ok(*number);
+        }
         let text = block.text(id).unwrap_or_default();
         let mut push = || {
             let id = self
@@ -157,7 +195,9 @@ impl SegmentBuilder {
             Ok(id.0)
         };
         if text.len() <= MAX_COPIED_TEXT {
-            return push();
+            let number = push()?;
+            latest.into_iter().for_each(|latest| *latest = (self.id, number));
+            return Ok(number);
         }
         let key = (std::ptr::from_ref(block) as usize as u128) << 32 | u128::from(id.0);
         match self.long_texts.entry(key) {
@@ -500,4 +540,30 @@ fn take_texts<'a>(bytes: &mut &'a [u8]) -> Option<Vec<&'a str>> {
             text.get(from..at)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn string_of_a_block_is_added_once_per_segment() {
+        let (mut block, shared) = (Block::default(), SharedIds { texts: Vec::new(), agents: Vec::new() });
+        let long = "x".repeat(MAX_COPIED_TEXT + 1);
+        let ids = ["short", &long].map(|text| block.texts.push(text).unwrap());
+        let mut texts = BlockTexts::default();
+        texts.start(&block);
+        let mut builders = [SegmentBuilder::default(), SegmentBuilder::default()];
+        builders.iter_mut().zip(1..).for_each(|(builder, id)| builder.start(id));
+        let counts = [0, 0, 1, 1, 0].map(|builder| {
+            for id in ids {
+                let mut row = EventRow::EMPTY;
+                row.set(TextField::PageUrl, id);
+                builders[builder].push(0, (&block, &shared), &row, &mut texts).unwrap();
+            }
+            builders.each_ref().map(|builder| builder.texts.count())
+        });
+        // The short string is added again after it was added to the other segment.
+        assert_eq!(counts, [[2, 0], [2, 0], [2, 2], [2, 2], [3, 2]]);
+    }
 }
