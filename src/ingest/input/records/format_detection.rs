@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::RECORD_LIMIT;
 use super::record_reader::FileFormat;
 use super::rows::first_row;
-use super::unwrapper::{Position, Unwrapper};
+use super::unwrapper::Unwrapper;
 use super::values::ValueSplitter;
+use super::{Position, RECORD_LIMIT};
 use crate::error::Result;
 use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader};
 use crate::ingest::map::detect::{Ambiguous, Candidates, Detection, EXAMINED, Examination, named_events};

@@ -26,6 +26,15 @@ use crate::ingest::map::{Reader, SharedMap};
 /// The largest record, in bytes.
 pub const RECORD_LIMIT: usize = 16 << 20;
 
+/// A position in the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Line number, from 1.
+    pub line: u64,
+    /// Offset in the decompressed input.
+    pub offset: u64,
+}
+
 /// The records of a block.
 #[derive(Clone, Debug)]
 pub struct Records {

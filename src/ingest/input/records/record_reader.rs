@@ -5,9 +5,9 @@ use std::sync::Arc;
 use memchr::{memchr, memrchr};
 
 use super::csv_blocks::{CsvBlocks, RowBlock, csv_header_end};
-use super::unwrapper::{Position, Unwrapper};
-use super::values::{SplitError, SplitValue, ValueSplitter};
-use super::{BrokenReason, BrokenRecord, Layout, Prepared, RECORD_LIMIT, Records};
+use super::unwrapper::Unwrapper;
+use super::values::{SplitValue, ValueSplitter};
+use super::{BrokenReason, BrokenRecord, Layout, Position, Prepared, RECORD_LIMIT, Records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::input::blocks::{BLOCK_SIZE, BlockReader, RawBlock, UnfinishedLine};
 use crate::ingest::input::source_registry::ReadPosition;
@@ -207,7 +207,7 @@ impl RecordReader {
                 }
             }
         }
-        let SplitError { line, offset } = splitter.position();
+        let Position { line, offset } = splitter.position();
         let unfinished_overlong = unfinished.map(|start| UnfinishedLine {
             line: start.line,
             offset: start.offset,
@@ -232,8 +232,8 @@ impl RecordReader {
         Ok(Some((raw, position)))
     }
 
-    fn not_json(&self, at: SplitError) -> Error {
-        let SplitError { line, offset } = at;
+    fn not_json(&self, at: Position) -> Error {
+        let Position { line, offset } = at;
         let message = format!(
             "cannot read {} to its end: no complete JSON value at line {line}, byte {offset}",
             self.blocks.name()

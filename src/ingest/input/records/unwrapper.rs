@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::defaults::{Given, given};
-use super::{BrokenReason, BrokenRecord, Prepared, RECORD_LIMIT};
+use super::{BrokenReason, BrokenRecord, Position, Prepared, RECORD_LIMIT};
 use crate::ingest::map::detect::{Ambiguous, BrokenValue, Candidates, is_values, values_of};
 use crate::ingest::map::record::{Record, Values};
 use crate::ingest::map::row::{RowField, RowKeys};
@@ -61,15 +61,6 @@ struct PartialText {
     by: String,
     text: String,
     position: Position,
-}
-
-/// The position in the input at which a record begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Position {
-    /// Line number, from 1.
-    pub line: u64,
-    /// Offset in the decompressed input.
-    pub offset: u64,
 }
 
 /// The context of a value that is being unwrapped.

@@ -6,7 +6,7 @@
 
 use memchr::memchr2;
 
-use super::RECORD_LIMIT;
+use super::{Position, RECORD_LIMIT};
 use crate::ingest::input::blocks::OVERLONG_HEAD;
 use crate::json::{Scanner, compact};
 
@@ -20,15 +20,6 @@ pub struct SplitValue<'a> {
     /// Line number at which it begins, from 1.
     pub line: u64,
     /// Offset at which it begins.
-    pub offset: u64,
-}
-
-/// The position of an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SplitError {
-    /// Line number, from 1.
-    pub line: u64,
-    /// Offset in the input.
     pub offset: u64,
 }
 
@@ -51,7 +42,7 @@ pub struct ValueSplitter {
     /// Length of the value in bytes, including bytes that are not kept.
     length: usize,
     /// The position at which the value begins.
-    start: SplitError,
+    start: Position,
     /// Number of open containers in the value.
     depth: usize,
     in_string: bool,
@@ -75,7 +66,7 @@ impl ValueSplitter {
         ValueSplitter {
             value: Vec::new(),
             length: 0,
-            start: SplitError { line, offset },
+            start: Position { line, offset },
             depth: 0,
             in_string: false,
             escaped: false,
@@ -89,8 +80,8 @@ impl ValueSplitter {
     }
 
     /// Returns the position of the next byte.
-    pub fn position(&self) -> SplitError {
-        SplitError { line: self.line, offset: self.offset }
+    pub fn position(&self) -> Position {
+        Position { line: self.line, offset: self.offset }
     }
 
     /// Returns whether a list is open whose elements are the records.
@@ -100,7 +91,7 @@ impl ValueSplitter {
 
     /// Returns the position of the current value if it may only lack its end: it is not the element
     /// of a list, and its text so far is the beginning of JSON.
-    pub fn incomplete_value(&self) -> Option<SplitError> {
+    pub fn incomplete_value(&self) -> Option<Position> {
         let is_open = (self.depth > 0 || self.in_string) && !self.in_list;
         let is_beginning = || {
             let read = serde_json::from_slice::<serde::de::IgnoredAny>(&self.value);
@@ -113,7 +104,7 @@ impl ValueSplitter {
     ///
     /// # Errors
     /// Returns the position of the value, or of the byte between values, that is not JSON.
-    pub fn push(&mut self, bytes: &[u8], emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<(), SplitError> {
+    pub fn push(&mut self, bytes: &[u8], emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<(), Position> {
         let mut pos = 0;
         while let Some(&byte) = bytes.get(pos) {
             if self.in_string {
@@ -140,7 +131,7 @@ impl ValueSplitter {
     }
 
     /// Handles a byte inside a container or a scalar.
-    fn within(&mut self, byte: u8, emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<(), SplitError> {
+    fn within(&mut self, byte: u8, emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<(), Position> {
         let after_space = std::mem::take(&mut self.after_space);
         if after_space && self.value.last().is_some_and(|last| compact::join(*last, byte)) {
             // Two scalars must not become one.
@@ -165,7 +156,7 @@ impl ValueSplitter {
     }
 
     /// Handles a byte between values.
-    fn between(&mut self, byte: u8) -> Result<(), SplitError> {
+    fn between(&mut self, byte: u8) -> Result<(), Position> {
         match (byte, self.expected, self.in_list) {
             (b',', Expected::CommaOrEnd, _) => self.expected = Expected::Value,
             (b']', Expected::CommaOrEnd | Expected::ValueOrEnd, true) => {
@@ -191,7 +182,7 @@ impl ValueSplitter {
     }
 
     /// Handles bytes within a string; returns their number.
-    fn string(&mut self, bytes: &[u8], emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<usize, SplitError> {
+    fn string(&mut self, bytes: &[u8], emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<usize, Position> {
         if std::mem::take(&mut self.escaped) {
             self.keep(bytes.get(..1).unwrap_or(&[]));
             self.offset += 1;
@@ -231,7 +222,7 @@ impl ValueSplitter {
         }
     }
 
-    fn finish_value(&mut self, emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<(), SplitError> {
+    fn finish_value(&mut self, emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<(), Position> {
         self.expected = if self.in_list { Expected::CommaOrEnd } else { Expected::Value };
         if self.length <= RECORD_LIMIT {
             let end = Scanner::new(&self.value).value(0).map(|value| value.end as usize);
@@ -248,7 +239,7 @@ impl ValueSplitter {
     ///
     /// # Errors
     /// Returns the position of the value or list that is not complete.
-    pub fn finish(&mut self, emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<(), SplitError> {
+    pub fn finish(&mut self, emit: &mut dyn FnMut(SplitValue<'_>)) -> Result<(), Position> {
         if std::mem::take(&mut self.in_scalar) {
             self.finish_value(emit)?;
         }
@@ -265,7 +256,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    type Split = (Vec<(String, u64, u64)>, Result<(), SplitError>);
+    type Split = (Vec<(String, u64, u64)>, Result<(), Position>);
 
     /// Splits a string that arrives in chunks of `chunk` bytes.
     fn split(text: &str, chunk: usize) -> Split {
@@ -307,7 +298,7 @@ mod tests {
 
     #[test]
     fn first_error_is_named_with_its_position() {
-        let at = |line, offset| Err(SplitError { line, offset });
+        let at = |line, offset| Err(Position { line, offset });
         assert_eq!(split("{\"a\":1}\n{\"b\" 2}\n{}", 5), (vec![("{\"a\":1}".into(), 1, 0)], at(2, 8)));
         assert_eq!(split("[1\n 2]", 5).1, at(2, 4));
         assert_eq!(split("[1,]", 5).1, at(1, 3));
