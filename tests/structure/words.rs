@@ -102,7 +102,9 @@ fn lines_of_documentation_fit_100_columns() {
     let mut wide = Vec::new();
     for page in pages().iter().filter(|page| page.extension().is_some_and(|e| e == "md")) {
         for (number, line) in fs::read_to_string(page).unwrap().lines().enumerate() {
-            if line.chars().count() > 100 && !line.contains("http") {
+            // A single word cannot be wrapped.
+            let is_wide = line.chars().count() > 100 && line.trim().contains(' ');
+            if is_wide && !line.contains("http") {
                 wide.push(format!("{}:{}", relative(page), number + 1));
             }
         }

@@ -2,7 +2,7 @@
 
 use super::reference::Page;
 use crate::ingest::presets::{self, Description};
-use crate::render::text::wrap;
+use crate::render::text::wrap_lines;
 
 /// The event name of requests for style sheets, scripts, images and similar files.
 const ASSET: &str = "asset_requested";
@@ -141,7 +141,7 @@ fn push_pairs(pairs: &[(String, Vec<String>)], text: &mut String) {
         }
         text.push_str(&format!("- `{key}`: the first of\n"));
         for value in values {
-            text.push_str(&format!("  - {}\n", wrap(value, 96).join("\n    ")));
+            text.push_str(&format!("  - {}\n", wrap(value, 96, "    ")));
         }
     }
 }
@@ -151,7 +151,7 @@ fn push_items(items: &[String], text: &mut String) {
 }
 
 fn push_item(item: &str, text: &mut String) {
-    text.push_str(&format!("- {}\n", wrap(item, 98).join("\n  ")));
+    text.push_str(&format!("- {}\n", wrap(item, 98, "  ")));
 }
 
 fn push_paragraph(paragraph: &str, text: &mut String) {
@@ -159,5 +159,11 @@ fn push_paragraph(paragraph: &str, text: &mut String) {
         Some(rest) => ("\n", rest),
         None => ("", paragraph),
     };
-    text.push_str(&format!("{blank}{}\n", wrap(paragraph, 100).join("\n")));
+    text.push_str(&format!("{blank}{}\n", wrap(paragraph, 100, "")));
+}
+
+/// Wraps text between words, and indents all lines but the first. Words longer than `width` stay
+/// whole.
+fn wrap(text: &str, width: usize, indentation: &str) -> String {
+    wrap_lines(text, width).trim_end().replace('\n', &format!("\n{indentation}"))
 }
