@@ -25,7 +25,8 @@ REPORTS = ["summary", "sources", "visitors"]
 
 
 def isolated_python(folder):
-    """Returns a program that runs Python without access to a folder, if the system allows it."""
+    """Returns a program that runs Python without access to a folder, if the
+    operating system allows it."""
     program = folder.parent / f"{folder.name}-python"
     isolate = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     command = f"mount -t tmpfs none {shlex.quote(str(folder))} && exec \"$0\" \"$@\""

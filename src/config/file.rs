@@ -1,4 +1,4 @@
-//! Parses `wa.toml`. An unknown key or a wrong type is an error with the line number.
+//! Parses `wa.toml`. An unknown key or the wrong type is an error with the line number.
 
 use std::ops::Range;
 use std::path::Path;

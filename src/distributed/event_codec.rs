@@ -127,7 +127,7 @@ impl EventDecoder {
 }
 
 fn damaged() -> Error {
-    Error::failed("a row with an event is damaged")
+    Error::failed("an encoded event is damaged")
 }
 
 #[cfg(test)]

@@ -282,7 +282,7 @@ mod tests {
         {
             assert_eq!(redacted(&ids, text), "(unchanged)");
         }
-        // An ASCII letter before a combining accent is another letter.
+        // An ASCII letter before a combining accent is a different letter.
         assert_eq!(redacted(&["user_jose"], "user_jose\u{301}"), "(unchanged)");
         // Bytes that are not UTF-8 are searched, but a match must not begin or end within a UTF-8
         // character (`é` in Latin-1 is part of one).

@@ -19,7 +19,7 @@ const NOT_SEARCHED: [&str; 7] = [
     // The site, which is part of every session key.
     "chatbot_id",
     // A row whose id equals the identifier is erased. An id that only contains the identifier is
-    // another id.
+    // a different id.
     "session_id",
     "anonymous_id",
     "user_id",

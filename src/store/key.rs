@@ -131,8 +131,8 @@ pub fn load(store: &Store, manifest: &Manifest, key_file: Option<&Path>) -> Resu
                 .hint("restore the store's key file, or name the right one with WA_KEY_FILE"))
         }
         (Some(_), None) => Err(Error::failed(format!("the key file {} is missing", path.display())).hint(
-            "restore the store's key from a backup, or name its file with WA_KEY_FILE; with another key \
-             the same visitor would get another id",
+            "restore the store's key from a backup, or name its file with WA_KEY_FILE; with a different key \
+             the same visitor would get a different id",
         )),
         _ => Ok(key),
     }
@@ -159,7 +159,7 @@ fn read(fs: &dyn FileSystem, path: &Path) -> Result<Option<SecretKey>> {
     }
     let key = parse(&bytes).ok_or_else(|| {
         Error::failed(format!("the key file {} is damaged", path.display()))
-            .hint("restore it from a backup; with another key the same visitor would get another id")
+            .hint("restore it from a backup; with a different key the same visitor would get a different id")
     })?;
     if key.bytes().iter().collect::<BTreeSet<_>>().len() < MIN_DISTINCT_BYTES {
         return Err(Error::failed(format!("the key in {} is not random", path.display())).hint(

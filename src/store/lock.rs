@@ -188,7 +188,8 @@ fn holder(file: &mut File) -> (String, Option<Micros>) {
     }
 }
 
-/// Returns whether an open file is the file at a path. Always true on systems without inodes.
+/// Returns whether an open file is the file at a path. Always true on operating systems
+/// without inodes.
 #[cfg(unix)]
 fn is_same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

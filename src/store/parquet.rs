@@ -93,8 +93,8 @@ impl<'a> DataFileReader<'a> {
     /// Reads the rows for which `is_selected` is true. Row groups without such rows are skipped.
     ///
     /// # Errors
-    /// Returns the errors of [`DataFileReader::read`], and fails if `is_selected` has another
-    /// number of rows.
+    /// Returns the errors of [`DataFileReader::read`], and fails if `is_selected` has a
+    /// different number of rows.
     pub fn read_rows(self, is_selected: &[bool]) -> Result<Frame> {
         self.check_rows(is_selected.len())?;
         let selected = match self.entry.footer() {

@@ -227,7 +227,8 @@ impl Snapshot {
     /// without such rows are not read.
     ///
     /// # Errors
-    /// Fails if the file cannot be read or is damaged, or has another number of rows.
+    /// Fails if the file cannot be read or is damaged, or if `is_selected` has a different
+    /// number of rows.
     pub fn read_rows(&self, file: &DataFile, is_selected: &[bool]) -> Result<Frame> {
         DataFileReader::new(self.open(file)?, file, self.locate(&file.path)).read_rows(is_selected)
     }

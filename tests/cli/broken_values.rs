@@ -110,7 +110,7 @@ fn pretty_values_before_a_broken_one_are_stored() {
 fn pretty_value_without_its_end_is_left_unfinished() {
     let sandbox = Sandbox::new();
     let text = pretty(0..3);
-    // The last value, cut after its second line, also when it is the only one.
+    // The last value, cut after its second line, even if it is the only one.
     let third = pretty(0..2).len();
     for (name, start) in [("three.json", 0), ("one.json", third)] {
         let store = format!("{name}.d");
@@ -126,7 +126,7 @@ fn pretty_value_without_its_end_is_left_unfinished() {
         assert_eq!((&after["stored"], &after["unfinished"]), (&json!(1), &json!(0)), "{name}");
         assert_eq!(rejects(&sandbox, &store), [], "{name}");
     }
-    // A brace is missing in the middle of the file, so its end is no end of a value.
+    // A brace is missing in the middle of the file, so its end is not the end of a value.
     let broken = text.replacen('}', "", 1);
     sandbox.write("broken.json", broken);
     sandbox.wa("--store broken ingest broken.json").exits(4);

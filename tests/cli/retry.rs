@@ -64,8 +64,8 @@ fn lines_of_several_ingests_have_the_ids_of_their_log() {
     let sandbox = Sandbox::new();
     let line = r#"{"session_id":"s","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
     let other = line.replace("\"a\"", "\"b\"");
-    // The same event with other white space around it is another rejected line. The rejected lines
-    // of another file are stored between these two.
+    // The same event with other white space around it is a different rejected line. The rejected
+    // lines of another file are stored between these two.
     sandbox.write("a.ndjson", format!("{line}\n"));
     sandbox.write("b.ndjson", format!("{other}\n"));
     sandbox.wa("ingest a.ndjson").exits(4);
@@ -263,7 +263,7 @@ fn wrapped_line_with_another_time_is_not_read() {
     };
     sandbox.write("docker.log", docker(1));
     sandbox.wa("ingest docker.log").exits(4);
-    // The same text with another time is another line.
+    // The same text with a different time is a different line.
     sandbox.write("docker.log", docker(2));
     let summary = sandbox.run("rejects --retry --format json --chatbot c".split(' ')).stdout();
     let summary: Value = serde_json::from_str(&summary).unwrap();

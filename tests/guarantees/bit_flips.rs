@@ -453,7 +453,8 @@ impl Run {
     }
 }
 
-/// Returns whether the output of a failed command names the damaged file.
+/// Returns the outcome of a failed command: its output should name the damaged file and give a
+/// hint.
 fn named(run: &Run, damage: &Damage) -> Outcome {
     let name = damage.file_name();
     // `wa verify` lists damaged files on standard output.

@@ -265,7 +265,7 @@ fn agreement_of_filtered_and_broken_down_active_sessions() {
     for (number, (conditions, is_selected)) in FILTERS.iter().enumerate() {
         let selected = reference.select(is_selected);
         let parse = |text: &&str| Where::parse("--where", text, Subject::Sessions).unwrap();
-        // Names that are no columns are looked up in the window, but the moment can be on any day.
+        // Names that are not columns are looked up in the window, but the moment can be on any day.
         if conditions[0].starts_with("nested") {
             continue;
         }

@@ -23,7 +23,7 @@ def check(wa, trends):
     for name, library in [("DuckDB", "duckdb"), ("Polars", "polars"), ("pandas", "pandas"),
                           ("pyarrow", "pyarrow"), ("ClickHouse (chDB)", "chdb")]:
         version = importlib.metadata.version(library)
-        assert f"| {name} | {version} |" in page, f"docs/tables.md has another version of {name}: not {version}"
+        assert f"| {name} | {version} |" in page, f"docs/tables.md does not name version {version} of {name}"
     expected = [(day, sessions) for day, sessions, *_ in trends if day >= SINCE]
     assert expected, "no sessions since the first day of the recipes"
     recipes = RECIPE.findall(page)

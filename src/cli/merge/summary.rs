@@ -41,7 +41,7 @@ pub(super) fn table(report: &MergeReport, style: &Style) -> String {
     let conflicts = sum(|source| source.events.id_conflicts);
     if conflicts > 0 {
         let duplicates = pluralize(conflicts, "duplicate", "duplicates");
-        text.push_str(&format!("{duplicates} with the id of a stored event, but another time or name\n"));
+        text.push_str(&format!("{duplicates} with the id of a stored event, but a different time or name\n"));
     }
     let as_rows = sum(|source| source.sessions.added_as_rows);
     let stored = sum(|source| source.sessions.already_stored);

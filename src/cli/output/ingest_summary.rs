@@ -262,8 +262,8 @@ pub fn shell_word(name: &str) -> String {
     if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
-/// Prints warnings about folders without logs and logs of unsupported compression, and the number
-/// of other files in folders.
+/// Prints warnings about folders without logs and logs with an unsupported compression, and the
+/// number of other files in folders.
 pub fn unread_files(unread: &UnreadFiles, printer: &Printer) {
     for folder in &unread.folders_without_logs {
         let other = folder.other_file.as_ref().map(|other| {

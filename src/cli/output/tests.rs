@@ -87,7 +87,7 @@ fn quiet_prints_deferred_texts_that_need_attention() {
 }
 
 #[test]
-fn closed_pipe_is_no_error_but_full_disk_is() {
+fn closed_pipe_is_not_an_error_but_full_disk_is() {
     let printer =
         Printer::with_streams(Box::new(Broken(io::ErrorKind::BrokenPipe)), Box::new(io::sink()), false);
     assert!(printer.result("x").is_ok());

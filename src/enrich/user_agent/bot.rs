@@ -143,7 +143,7 @@ fn counts(evidence: &Evidence<'_>, found: &Match, runs: &Environment<'_>) -> boo
         // Bots do not use the network library of iPhones.
         "word" if evidence.has("cfnetwork/") && runs.on_ios => false,
         "word" if evidence.lower.get(found.range.clone()) == Some("bot") => {
-            // Letters in random case are no word: `rBqBOt`.
+            // Letters in random case are not a word: `rBqBOt`.
             let word = evidence.text.get(found.range.clone());
             matches!(word, Some("bot" | "Bot" | "BOT" | "BoT")) && !in_model()
         }

@@ -2,10 +2,10 @@
 //!
 //! The statistics of a day are computed from all its sessions, and list every campaign source of
 //! the day. If each of n batches of one day updated them, the time would grow with n². A commit
-//! therefore waits until its batches have changed at least as many sessions as the last update read
-//! sessions and rows in total. Then all updates of a day together read at most about twice the
-//! number of its sessions. A batch of an ordinary log changes more than that, so its statistics do
-//! not delay the commit.
+//! therefore waits until the number of sessions that its batches have changed is at least the
+//! number of sessions and rows that the last update read. Then all updates of a day together read
+//! at most about twice the number of its sessions. A batch of an ordinary log changes more than
+//! that, so its statistics do not delay the commit.
 
 use super::{TableChanges, WriteContext};
 use crate::error::Result;

@@ -76,8 +76,9 @@ pub struct BlockReader {
     stream: DecompressedStream,
     /// The decoder, if the decompressed input is UTF-16.
     utf16: Option<Utf16Decoder>,
-    /// Whether the input is an uncompressed regular file, which can grow and be resumed.
+    /// See [`is_plain_file`](BlockReader::is_plain_file).
     plain_file: bool,
+    /// See [`may_grow`](BlockReader::may_grow).
     may_grow: bool,
     size: Option<u64>,
     block_size: usize,

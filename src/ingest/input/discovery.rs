@@ -45,7 +45,8 @@ pub struct FoundInputs {
 pub struct UnreadFiles {
     /// Folders without log files.
     pub folders_without_logs: Vec<FolderWithoutLogs>,
-    /// Logs of unsupported compression. Only those of folders that also have other logs are listed.
+    /// Logs with an unsupported compression. Only those in folders that also have other logs are
+    /// listed.
     pub unread_logs: Vec<PathBuf>,
     /// Number of other files by extension, in lower case and without the dot. The extension is
     /// empty for names without one.

@@ -13,12 +13,12 @@ use crate::time::Micros;
 /// not the change time, which Unix sets whenever the bytes or the name change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStatus {
-    /// The inode number; 0 on systems other than Unix.
+    /// The inode number; 0 on operating systems other than Unix.
     inode: u64,
     /// The time of the last change of the bytes.
     modified: i64,
-    /// The time of the last change of bytes, name or permissions; on systems without this time, the
-    /// time of creation.
+    /// The time of the last change of bytes, name or permissions; on operating systems without
+    /// this time, the time of creation.
     changed: i64,
 }
 

@@ -419,7 +419,7 @@ pub fn fits_columns(map: &Map, columns: &[&str]) -> bool {
     !map.detect.is_empty() && map.detect.iter().all(holds)
 }
 
-/// How much of a value has the native form.
+/// How closely a value matches the native form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Nativeness {
     /// It does not have the native form.
@@ -431,7 +431,7 @@ enum Nativeness {
     Complete,
 }
 
-/// Returns how much of a value has the native form.
+/// Returns how closely a value matches the native form.
 fn nativeness(buffer: &mut TextBuffer<'_>, values: &Values, root: NodeId) -> Nativeness {
     let tree = &values.tree;
     if tree.value(root).kind() != Kind::Object {

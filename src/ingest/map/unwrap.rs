@@ -19,16 +19,16 @@ pub struct Place {
 pub struct Join {
     /// The pointer to a value that all parts of the text have in common.
     pub by: Pointer,
-    /// The condition under which the text continues in a later record.
+    /// How the end of the text is recognized.
     pub until: JoinEnd,
 }
 
-/// The condition under which text continues in a later record.
+/// How the end of text is recognized whose parts are in several records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoinEnd {
-    /// The record of the part satisfies a condition.
+    /// The text continues as long as the record of a part satisfies this condition.
     While(super::condition::Condition),
-    /// The part does not end with a line feed.
+    /// The text ends with the first part that ends with a line feed.
     Newline,
 }
 
@@ -44,14 +44,14 @@ pub struct Unwrapped {
 /// The largest total output of the filters of a record, in bytes.
 pub const UNWRAPPED_LIMIT: usize = 2 * filter::LIMIT;
 
-/// The error of a value to which a filter cannot be applied, or of too much output.
+/// A filter cannot be applied to a value, or the total output of the filters is too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadWrapping;
 
 /// Returns the values at the given pointers of a record, in order.
 ///
 /// # Errors
-/// [`BadWrapping`] if a filter cannot be applied.
+/// [`BadWrapping`] if a filter cannot be applied, or the total output exceeds [`UNWRAPPED_LIMIT`].
 pub fn values_at(
     record: &mut Record<'_, '_>,
     root: NodeId,

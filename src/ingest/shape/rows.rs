@@ -77,7 +77,7 @@ pub fn separated(lines: &[String]) -> Option<Rows> {
     lines_of_fields(lines, separator).or_else(|| quoted_fields(lines, separator))
 }
 
-/// Returns the rows of CSV with another separator than the comma.
+/// Returns the rows of CSV with a separator other than the comma.
 fn quoted_fields(lines: &[String], separator: char) -> Option<Rows> {
     let text = lines.join("\n");
     let mut reader = csv::ReaderBuilder::new();

@@ -219,7 +219,7 @@ fn unusable_field_goes_to_events_that_lack_it() {
     assert_eq!(extra(0), r#"{"site":"blue"}"#);
     let all = r#""ip_address":"unknown","ip":"192.0.2.9","page_title":5,"site":"blue""#;
     assert_eq!(extra(1), format!("{{{all}}}"));
-    // An empty string counts as no value.
+    // An empty string counts as missing.
     assert_eq!(extra(2), format!("{{{all},\"own\":1}}"));
     // The value of the event has precedence, although it cannot be used either.
     assert_eq!(extra(3), r#"{"ip_address":"unknown","ip":"192.0.2.9","site":"blue","page_title":6}"#);

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn session_without_visitor_message_is_no_conversation() {
+    fn session_without_visitor_message_is_not_a_conversation() {
         assert_eq!(read(&[(1, RECEIVED), (2, HANDOFF), (3, POSITIVE)]).0, None);
         assert_eq!(read(&[]).0, None);
     }

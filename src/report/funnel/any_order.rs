@@ -111,8 +111,8 @@ impl Matching {
         self.place(set, &mut 0)
     }
 
-    /// Finds a step for an event, and moves other events to other steps if needed. `tried` has the
-    /// steps that are not tried again.
+    /// Assigns an event to a step, and moves other events to other steps if needed. Returns whether
+    /// a step was found. `tried` holds the steps that are not tried again.
     fn place(&mut self, set: u32, tried: &mut u32) -> bool {
         for step in 0..self.events.len() {
             let bit = 1 << step;

@@ -32,7 +32,7 @@ fn sessions_are_counted_by_local_weekday_and_hour() {
         // In Berlin, this is Tuesday at midnight.
         session("2026-06-01T22:00:00Z", "anna"),
         Session { bot: true, ..session("2026-06-02T12:00:00Z", "crawler") },
-        // The same id of another chatbot is another visitor.
+        // The same id of another chatbot is a different visitor.
         Session { chatbot: "docs", ..session("2026-06-01T21:10:00Z", "ben") },
         session("2026-06-11T12:00:00Z", "after the window"),
     ]);

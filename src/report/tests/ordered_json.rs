@@ -185,7 +185,7 @@ impl Schema {
                     });
                     assert!(
                         positions.collect::<Vec<_>>().is_sorted(),
-                        "{at}: keys in another order: {:?}",
+                        "{at}: keys in the wrong order: {:?}",
                         value.keys()
                     );
                     for (key, value) in entries {

@@ -60,7 +60,8 @@ pub fn check(manifest: &Manifest) -> Result<()> {
 }
 
 /// Returns whether a path names a file that lies directly in a folder. Its name may contain
-/// letters, digits, `-`, `_` and `.`, which have no special meaning on any system.
+/// letters, digits, `-`, `_` and `.`, which have no special meaning on any operating
+/// system.
 fn is_file_in(path: &str, folder: &str, extension: &str) -> bool {
     let name = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
     name.and_then(|name| name.strip_suffix(extension)).is_some_and(|stem| {
@@ -157,7 +158,7 @@ mod tests {
         check(&manifest).unwrap();
     }
 
-    /// Paths that leave the folder `inside`, or whose name is special on some system.
+    /// Paths that leave the folder `inside`, or whose name is special on some operating system.
     fn outside(inside: &str, extension: &str) -> Vec<String> {
         let name = format!("victim{extension}");
         let mut paths = vec![

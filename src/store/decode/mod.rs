@@ -282,7 +282,7 @@ impl Metadata {
 }
 
 /// Bytes to read from the end of a file. Most footers fit: those of `sessions`, with the most
-/// columns, have 15 kB.
+/// columns, take 15 kB.
 const FOOTER_BYTES: u64 = 16 << 10;
 
 /// Reads the footer of a file that ends at `end`.

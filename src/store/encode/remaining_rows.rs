@@ -1,4 +1,4 @@
-//! Removal of rows from a row group without a frame.
+//! Removes rows from an encoded row group, without decoding it to a frame.
 //!
 //! A late event changes a session of a stored day, whose file then loses a few rows. Only the codes
 //! of the remaining rows are encoded again: their strings are neither hashed nor compared.

@@ -66,7 +66,7 @@ impl OpenFile {
         }
     }
 
-    /// Reads the whole file if it has `length` bytes. Returns `None` if it has another length.
+    /// Reads the whole file if it has `length` bytes. Returns `None` if it has a different length.
     ///
     /// # Errors
     /// Fails if the file cannot be read.
@@ -160,7 +160,8 @@ pub trait FileSystem: Send + Sync + std::fmt::Debug {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Opens a file for reading parts of it.
     fn open(&self, path: &Path) -> io::Result<OpenFile>;
-    /// Returns whether a path is a symbolic link. File systems without links keep the default.
+    /// Returns the target of a path that can be a symbolic link. File systems without links keep
+    /// the default.
     fn link(&self, path: &Path) -> io::Result<Link> {
         let _ = path;
         Ok(Link::None)

@@ -105,7 +105,7 @@ impl Frame {
     /// Builds a frame of a table column by column: `fill` appends all `rows` values of a column.
     ///
     /// # Errors
-    /// Fails if `fill` appends another number of values.
+    /// Fails if `fill` appends a different number of values.
     pub(crate) fn from_columns(
         table: Table,
         rows: usize,

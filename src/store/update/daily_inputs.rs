@@ -51,8 +51,9 @@ pub fn first_seen_on(snapshot: &Snapshot, days: &[Day], zone: Zone) -> Result<Ha
 }
 
 /// Aggregates a day's sessions of the chatbots that `is_selected` accepts. `partial` contains the
-/// aggregates of files that need not be read. Also returns the number of sessions that were read.
-/// If only the chatbot of a session was read, the session counts as a sixteenth.
+/// aggregates of files that need not be read. Also returns a measure of the work: the number of
+/// sessions whose columns were read, plus a sixteenth of all sessions, whose chatbots may have been
+/// read first.
 ///
 /// # Errors
 /// Fails if a file of sessions cannot be read.

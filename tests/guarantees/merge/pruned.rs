@@ -83,7 +83,7 @@ fn merge_of_a_pruned_store_into_an_empty_one_copies_it() {
 
 #[test]
 fn nightly_merges_keep_what_collectors_prune() {
-    // Two collectors retain few days. The central store retains everything.
+    // Two collectors retain only a few days. The central store retains everything.
     for seed in 0..fixtures::cases(4) {
         let lines = lines_of_days(u64::from(seed), 8);
         let first = lines[0].0 / DAY;
@@ -117,7 +117,7 @@ fn nightly_merges_keep_what_collectors_prune() {
     }
 }
 
-/// Returns the chatbot of a line of the generated logs; lines without one count as `c0`.
+/// Returns whether a line of the generated logs belongs to the second chatbot, `c1`.
 fn is_of_second_chatbot(line: &str) -> bool {
     line.contains(r#""c1""#)
 }

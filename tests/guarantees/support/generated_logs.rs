@@ -271,7 +271,7 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    /// Returns the bytes, compressed by the extension of the name.
+    /// Returns the contents, compressed as the extension of the name indicates.
     pub fn bytes(&self) -> Vec<u8> {
         let mut text = String::new();
         for line in &self.lines {

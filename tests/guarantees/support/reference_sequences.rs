@@ -128,7 +128,8 @@ impl ReferenceReports<'_> {
     }
 }
 
-/// A step or an excluded event: a name, and optionally a property with its minimum value.
+/// A step or an excluded event: a name, and optionally a property with the number that its value
+/// must exceed.
 pub type Step = (&'static str, Option<(&'static str, i64)>);
 
 /// A funnel.
@@ -143,11 +144,12 @@ pub struct FunnelSpec {
     pub within: Option<i64>,
 }
 
-fn matches(event: &Row, (name, least): &Step) -> bool {
-    let has_value = |(property, least): &(&str, i64)| {
-        event["properties"].get(property).and_then(Value::as_f64).is_some_and(|value| value > *least as f64)
+fn matches(event: &Row, (name, threshold): &Step) -> bool {
+    let has_value = |(property, threshold): &(&str, i64)| {
+        let value = event["properties"].get(property).and_then(Value::as_f64);
+        value.is_some_and(|value| value > *threshold as f64)
     };
-    text(event, "event_name") == Some(name) && least.as_ref().is_none_or(has_value)
+    text(event, "event_name") == Some(name) && threshold.as_ref().is_none_or(has_value)
 }
 
 /// Returns the times of the chain that starts at an event, without regard for speed.

@@ -24,11 +24,12 @@ pub struct Formats {
 
 impl Formats {
     /// Returns how a file is read: by a map, or as native lines. `known` is set for a file that was
-    /// read before: to the hash of its map, or to `Some(None)` for native lines.
+    /// read before: to the hash of its map, or to `Some(None)` for native lines. `is_start` says
+    /// whether the reader is at the beginning of the file.
     ///
     /// # Errors
     /// Fails if several maps match equally well, or if the beginning of the file shows that it is
-    /// not a log. `is_start` says whether the reader is at the beginning.
+    /// not a log.
     pub fn detect(
         &self,
         reader: &mut BlockReader,

@@ -235,7 +235,7 @@ fn merged_registries_contain_the_files_of_both_in_any_order() {
         source("y", b"only here", 9),
     ]);
     let (mut first, mut second) = (one.clone(), two.clone());
-    // The grown file, the file without future lines, that with other options, and the new one.
+    // The grown file, the file without future lines, the file with other options, and the new one.
     assert_eq!(first.merge(two.clone()), 4);
     assert_eq!(second.merge(one.clone()), 0);
     assert_eq!((first.len(), second.len()), (6, 6));

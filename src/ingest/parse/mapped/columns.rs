@@ -225,7 +225,8 @@ fn with_text(hash: u128, text: &str) -> u128 {
 }
 
 /// The outcome of a conversion. The value itself is in the slot of its field: returning it would
-/// copy it with loads of another width than the stores that wrote it, which stalls the processor.
+/// copy it with loads whose width differs from that of the stores that wrote it, which stalls the
+/// processor.
 #[derive(Clone, Copy, Debug)]
 enum Converted {
     Null,

@@ -1,7 +1,7 @@
 //! Collects the field values of each session's events.
 //!
-//! Events that satisfy conditions or have a value are collected by session key and date. The events
-//! of a session are found by its key and its interval, by the same rule as the session of an event.
+//! Events that satisfy conditions or have a value are collected by session key and date. An event
+//! belongs to a session if it has the key of the session, and its time lies within the session.
 
 use std::collections::BTreeMap;
 
