@@ -80,7 +80,8 @@ pub fn retry(
     progress: &dyn Progress,
 ) -> Result<RetryReport> {
     if let Some(map) = options.map.as_ref().filter(|map| map.is_wrapping()) {
-        let message = format!("the map '{}' reads a wrapping, in which several lines can form one event", map.name);
+        let message =
+            format!("the map '{}' reads a wrapping, in which several lines can form one event", map.name);
         return Err(Error::new(ErrorKind::Usage, message)
             .hint(format!("ingest the files again: wa ingest FILE --map {}", map.name)));
     }
