@@ -84,10 +84,9 @@ pub(super) struct Totals {
 impl Totals {
     /// Returns the distribution of first response times.
     pub fn first_responses(&self) -> TimeCounts {
-        self.by_weekday
-            .iter()
-            .map(|period| period.first_responses.clone())
-            .fold(TimeCounts::default(), TimeCounts::merge)
+        let mut all = TimeCounts::default();
+        self.by_weekday.iter().for_each(|period| all.add_all(&period.first_responses));
+        all
     }
 
     /// Returns a row for each hour; no rows without conversations.
