@@ -30,25 +30,19 @@ fn extend_from_all_codes<T: Copy + Default>(
     bits: u32,
     count: usize,
 ) -> Option<()> {
-    let mut are_valid = true;
+    let (mut are_valid, entries) = (true, dictionary.len() as u64);
     for_each_run(bytes, bits, count, |run| {
         match run {
             Run::Repeated(code, count) => {
                 values.extend(std::iter::repeat_n(*dictionary.get(code as usize)?, count));
             }
             Run::Packed(packed, count) => {
-                let start = values.len();
-                values.resize(start + count, T::default());
-                // Codes after `count` are padding, and need not be in the dictionary.
-                let mut rows = values[start..].chunks_mut(8);
-                unpack(packed, bits, count, |codes, _| {
-                    let rows = rows.next().unwrap_or_default();
-                    for (value, code) in rows.iter_mut().zip(codes) {
-                        match dictionary.get(*code as usize) {
-                            Some(entry) => *value = *entry,
-                            None => are_valid = false,
-                        }
-                    }
+                values.reserve(count);
+                unpack(packed, bits, count, |codes, valid| {
+                    // Codes after `count` are padding, and need not be in the dictionary.
+                    are_valid &= codes.iter().take(valid).all(|code| *code < entries);
+                    let eight = codes.map(|code| dictionary.get(code as usize).copied().unwrap_or_default());
+                    values.extend_from_slice(eight.get(..valid).unwrap_or_default());
                 });
             }
         }
