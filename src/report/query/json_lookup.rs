@@ -18,13 +18,16 @@ pub(crate) struct Properties<const N: usize> {
     /// and a value of one byte.
     min_len: usize,
     finder: Finder<'static>,
+    /// The position of the common part in each name.
+    offsets: [usize; N],
 }
 
 impl<const N: usize> Properties<N> {
     /// Returns a search for properties whose names all contain `common`.
     pub fn new(names: [&'static str; N], common: &'static str) -> Properties<N> {
         let shortest = names.iter().map(|name| name.len()).min().unwrap_or(0);
-        Properties { names, min_len: shortest + 6, finder: Finder::new(common.as_bytes()) }
+        let offsets = names.map(|name| name.find(common).unwrap_or(0));
+        Properties { names, min_len: shortest + 6, finder: Finder::new(common.as_bytes()), offsets }
     }
 
     /// Returns the values as JSON, in the order of the names. Only keys of the object itself count,
@@ -36,8 +39,11 @@ impl<const N: usize> Properties<N> {
         }
         // An escape may hide a name, as in `load\u005ftime_ms`.
         let has_escape = memchr::memchr(b'\\', bytes).is_some();
-        if !has_escape && self.finder.find(bytes).is_none() {
-            return [None; N];
+        if !has_escape {
+            let Some(at) = self.finder.find(bytes) else { return [None; N] };
+            if let Some(found) = self.find_only(object, at) {
+                return found;
+            }
         }
         let mut found = [None; N];
         let end = each_member(object, |key, value| {
@@ -48,6 +54,19 @@ impl<const N: usize> Properties<N> {
             }
         });
         if end.is_some() { found } else { [None; N] }
+    }
+
+    /// Finds the only property of an object without nested values and escapes, whose name contains
+    /// the common part at `at`. Returns `None` if there may be more properties.
+    fn find_only<'a>(&self, object: &'a str, at: usize) -> Option<[Option<&'a str>; N]> {
+        let mut found = [None; N];
+        for ((name, offset), found) in self.names.iter().zip(&self.offsets).zip(&mut found) {
+            let Some(start) = at.checked_sub(*offset) else { continue };
+            if object.get(start..).is_some_and(|rest| rest.starts_with(name)) {
+                *found = flat_value(object, (start, name.len()), &self.finder);
+            }
+        }
+        found.iter().any(Option::is_some).then_some(found)
     }
 
     /// Returns the values as times in microseconds; `None` for values that are not a number of
@@ -75,11 +94,17 @@ fn millis(value: &str) -> Option<Micros> {
 /// Most properties are flat. Searching them for a few bytes takes less time than reading all
 /// members.
 pub(crate) fn in_flat_object<'a>(object: &'a str, key: &Finder<'_>, at: usize) -> Option<&'a str> {
+    flat_value(object, (at, key.needle().len()), key)
+}
+
+/// Returns the value of the property whose name has this position and length in an object, under
+/// the conditions of [`in_flat_object`]. `repeated` finds a text that must not follow.
+fn flat_value<'a>(object: &'a str, (at, length): (usize, usize), repeated: &Finder<'_>) -> Option<&'a str> {
     let (before, rest) = object.split_at_checked(at)?;
-    let value = rest.get(key.needle().len()..)?.strip_prefix("\":")?.trim_ascii_start();
+    let value = rest.get(length..)?.strip_prefix("\":")?.trim_ascii_start();
     let members = before.strip_prefix('{')?.strip_suffix('"')?;
     let is_plain = |text: &str| memchr::memchr3(b'{', b'[', b'\\', text.as_bytes()).is_none();
-    if !is_plain(members) || !is_plain(value) || key.find(value.as_bytes()).is_some() {
+    if !is_plain(members) || !is_plain(value) || repeated.find(value.as_bytes()).is_some() {
         return None;
     }
     let end = match value.strip_prefix('"') {
