@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 
 use super::classes::{ClassifiedSessions, Classifier, FrameClasses, SessionEvents};
 use super::event_values::{EventClassifier, RowValues};
@@ -319,29 +319,27 @@ impl<'a> ValueReader<'a> {
         if let Some(number) = self.by_tokens.as_ref().and_then(|cache| cache.get(tokens)) {
             return number;
         }
-        let values: Vec<Option<_>> = self.readers.iter().map(|reader| reader.text(row)).collect();
-        let has_any = values.iter().any(Option::is_some);
-        let texts: Vec<String> = values
-            .into_iter()
-            .map(|value| value.map_or(UNKNOWN.to_owned(), |value| value.text.into_owned()))
-            .collect();
-        let number = match self.by_texts.get(&texts) {
-            Some(number) => *number,
-            None => {
-                let number = self.texts.len() as u32;
-                self.texts.push((texts.clone(), has_any));
-                self.by_texts.insert(texts, number);
-                number
-            }
-        };
-        if let Some((_, any)) = self.texts.get_mut(number as usize) {
-            // The logged value `unknown` counts as a value too.
-            *any |= has_any;
-        }
+        let number = self.number(row);
         if let Some(cache) = &mut self.by_tokens {
             cache.set(tokens, number);
         }
         number
+    }
+
+    /// Returns the number of a row's values, without a cache.
+    fn number(&mut self, row: usize) -> u32 {
+        let ValueReader { readers, by_texts, without_value, texts, .. } = self;
+        if let [reader] = readers.as_slice() {
+            // Most events do not have a property.
+            let Some(value) = reader.text(row) else {
+                return *without_value.get_or_insert_with(|| number_of(&[UNKNOWN], false, by_texts, texts));
+            };
+            return number_of(&[&value.text], true, by_texts, texts);
+        }
+        let values: Vec<Option<_>> = readers.iter().map(|reader| reader.text(row)).collect();
+        let labels: Vec<&str> =
+            values.iter().map(|value| value.as_ref().map_or(UNKNOWN, |value| &value.text)).collect();
+        number_of(&labels, values.iter().any(Option::is_some), by_texts, texts)
     }
 
     fn texts(&self, number: u32) -> &[String] {
@@ -351,6 +349,38 @@ impl<'a> ValueReader<'a> {
     fn has_any(&self, number: u32) -> bool {
         self.texts.get(number as usize).is_some_and(|(_, has_any)| *has_any)
     }
+}
+
+/// Texts as a key of a map of lists of strings.
+#[derive(Hash)]
+struct Labels<'a>(&'a [&'a str]);
+
+impl Equivalent<Vec<String>> for Labels<'_> {
+    fn equivalent(&self, key: &Vec<String>) -> bool {
+        self.0 == key.as_slice()
+    }
+}
+
+/// Returns the number of values, and numbers them if they are new. `has_any` is set if at least one
+/// of them exists.
+fn number_of(
+    labels: &[&str],
+    has_any: bool,
+    by_texts: &mut HashMap<Vec<String>, u32>,
+    texts: &mut Vec<(Vec<String>, bool)>,
+) -> u32 {
+    let number = by_texts.get(&Labels(labels)).copied().unwrap_or_else(|| {
+        let (number, labels) = (texts.len() as u32, labels.iter().map(|label| (*label).to_owned()));
+        let labels: Vec<String> = labels.collect();
+        texts.push((labels.clone(), false));
+        by_texts.insert(labels, number);
+        number
+    });
+    if let Some((_, any)) = texts.get_mut(number as usize) {
+        // The logged value `unknown` counts as a value too.
+        *any |= has_any;
+    }
+    number
 }
 
 /// The number of slots of a [`TokensCache`].
@@ -399,6 +429,11 @@ impl Interner {
         lists.push(values.clone());
         numbers.insert(values, number);
         number
+    }
+
+    /// Returns all lists, by number.
+    fn all(&self) -> Vec<Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
     fn get(&self, number: u32) -> Vec<String> {

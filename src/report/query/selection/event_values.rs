@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::report::query::session_keys::SessionKeys;
-use crate::report::query::tables::{Tables, map_frames};
+use crate::report::query::tables::{RowSelection, Tables, map_frames, map_visited};
 use crate::store::columns::Table;
 use crate::store::frame::Frame;
 use crate::time::{Day, Micros};
@@ -180,7 +180,11 @@ fn read_keys(tables: &dyn Tables, files: &[&FileValues], dates: (Day, Day)) -> R
         if visitor_ids {
             columns.extend(["anonymous_id", "user_id"]);
         }
-        map_frames(tables, Table::Events, Some(dates), &columns, |number, frame| {
+        let events = (Table::Events, Some(dates));
+        let read = |visit: &(dyn Fn(usize, &Frame) -> Result<()> + Sync)| {
+            tables.read_selected(events, &columns, &Selected(files), visit)
+        };
+        map_visited(read, |number, frame| {
             files.get(number).map_or(Ok((Vec::new(), true)), |file| keys_of(frame, file, visitor_ids))
         })
     };
@@ -191,15 +195,29 @@ fn read_keys(tables: &dyn Tables, files: &[&FileValues], dates: (Day, Day)) -> R
     Ok(files.into_iter().map(|(events, _)| events).collect())
 }
 
-/// Returns the keyed events of a frame, and whether all rows have a key.
+/// Selects the events with a value.
+struct Selected<'a>(&'a [&'a FileValues]);
+
+impl RowSelection for Selected<'_> {
+    fn columns(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn rows(&self, number: usize, _: &Frame) -> Result<Vec<u32>> {
+        let rows = self.0.get(number).map(|file| file.rows.iter().map(|(row, _)| *row).collect());
+        Ok(rows.unwrap_or_default())
+    }
+}
+
+/// Returns the keyed events of a frame of the selected events of a file, and whether all rows have
+/// a key.
 fn keys_of(frame: &Frame, file: &FileValues, visitor_ids: bool) -> Result<(KeyedEvents, bool)> {
     let mut keys = SessionKeys::new(frame, visitor_ids)?;
     let mut events = Vec::with_capacity(file.rows.len());
     // Neighbouring events mostly belong to one session, whose key is hashed once.
     let mut last: Option<((u128, u128), u128)> = None;
     let mut is_complete = true;
-    for (&(row, value), time) in file.rows.iter().zip(&file.times) {
-        let row = row as usize;
+    for (row, ((_, value), time)) in file.rows.iter().zip(&file.times).enumerate() {
         let tokens = keys.tokens(row);
         let key = match (tokens, last) {
             (Some(tokens), Some((cached, key))) if tokens == cached => Some(key),
@@ -207,7 +225,7 @@ fn keys_of(frame: &Frame, file: &FileValues, visitor_ids: bool) -> Result<(Keyed
         };
         last = tokens.zip(key);
         match key {
-            Some(key) => events.push((key, *time, value)),
+            Some(key) => events.push((key, *time, *value)),
             None => is_complete = false,
         }
     }
