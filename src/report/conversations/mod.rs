@@ -199,17 +199,19 @@ pub(crate) fn conversations(
     Ok(report)
 }
 
-/// Computes `conversations` for each group of a breakdown, and for all sessions at the end.
+/// Computes `conversations` for each group of a breakdown, and for all sessions at the end. Returns
+/// `None` in the same cases as [`fold_groups`].
 pub(crate) fn conversations_by_group(
-    groups: SessionGroups<'_>,
+    groups: &SessionGroups<'_>,
     query: &Query,
     events: &ConversationEvents,
-) -> Result<Vec<Report<Conversations>>> {
-    let fold = |_| ConversationFold { zone: groups.all().zone(), lists: false, limit: None };
-    let folds: Vec<ConversationFold> = (0..groups.sums()).map(fold).collect();
+) -> Result<Option<Vec<Report<Conversations>>>> {
+    let fold = ConversationFold { zone: groups.all().zone(), lists: false, limit: None };
     let (tags, notes) = ConversationTags::new(groups.all(), query, events);
-    let folded = fold_groups(groups, query, &SessionFacts { with_ids: false }, &tags, &folds)?;
-    groups.reports(folded, |tables, folded| report(tables, query, events, &folded, notes.clone()))
+    let facts = SessionFacts { with_ids: false };
+    let Some(folded) = fold_groups(groups, query, &facts, &tags, &fold)? else { return Ok(None) };
+    let report = |tables: &dyn Tables, folded| report(tables, query, events, &folded, notes.clone());
+    groups.reports(folded, report).map(Some)
 }
 
 fn report(

@@ -127,16 +127,17 @@ pub(crate) fn funnel(tables: &dyn Tables, query: &Query, options: &FunnelOptions
 }
 
 /// Computes `funnel` for each group of a breakdown, and for all sessions at the end. The funnel
-/// must count sessions.
+/// must count sessions. Returns `None` in the same cases as [`fold_groups`].
 pub(crate) fn funnel_by_group(
-    groups: SessionGroups<'_>,
+    groups: &SessionGroups<'_>,
     query: &Query,
     options: &FunnelOptions,
-) -> Result<Vec<Report<Funnel>>> {
-    let folds: Vec<FunnelFold> = (0..groups.sums()).map(|_| FunnelFold::new(options)).collect();
+) -> Result<Option<Vec<Report<Funnel>>>> {
+    let fold = FunnelFold::new(options);
     let (tags, notes) = FunnelTags::new(groups.all(), query, options);
-    let folded = fold_groups(groups, query, &NoValues, &tags, &folds)?;
-    groups.reports(folded, |tables, folded| report(tables, query, options, &folded, notes.clone()))
+    let Some(folded) = fold_groups(groups, query, &NoValues, &tags, &fold)? else { return Ok(None) };
+    let report = |tables: &dyn Tables, folded| report(tables, query, options, &folded, notes.clone());
+    groups.reports(folded, report).map(Some)
 }
 
 fn report(

@@ -19,7 +19,7 @@ use super::sequence::{
 use crate::error::Result;
 use crate::store::frame::Frame;
 use crate::time::Zone;
-use converters::{Converters, SHARDS, SessionVisitors};
+use converters::{ConverterCounts, Converters, SessionVisitors};
 
 /// The number of goals that one read of the events counts.
 const GOALS_PER_READ: usize = 30;
@@ -80,34 +80,43 @@ pub(crate) fn goals(tables: &dyn Tables, query: &Query, goals: &[Goal]) -> Resul
     let mut notes = Vec::new();
     for batch in goals.chunks(GOALS_PER_READ) {
         let tags = GoalTags::new(tables, query, batch, &mut notes);
-        let fold = GoalFold::new(batch.len(), SHARDS);
+        let fold = GoalFold::new(batch.len());
         let folded = fold_sessions(tables, query, &SessionVisitors, &tags, &fold)?;
-        counted.add(batch, &folded, &fold);
+        for converters in fold.converters.count(batch.len(), 0, &|group| group) {
+            counted.add(batch, &folded, converters);
+        }
     }
     report(tables, query, goals.is_empty(), counted, notes)
 }
 
-/// Computes `goals` for each group of a breakdown, and for all sessions at the end.
+/// Computes `goals` for each group of a breakdown, and for all sessions at the end. Returns `None`
+/// in the same cases as [`fold_groups`].
 pub(crate) fn goals_by_group(
-    groups: SessionGroups<'_>,
+    groups: &SessionGroups<'_>,
     query: &Query,
     goals: &[Goal],
-) -> Result<Vec<Report<Goals>>> {
-    let mut counted: Vec<Counted> = (0..groups.sums()).map(|_| Counted::default()).collect();
+) -> Result<Option<Vec<Report<Goals>>>> {
+    let mut counted: Vec<Counted> = Vec::new();
     let mut notes = Vec::new();
     for batch in goals.chunks(GOALS_PER_READ) {
         let tags = GoalTags::new(groups.all(), query, batch, &mut notes);
-        // The last fold counts the visitors of all sessions.
-        let sums = counted.len();
-        let shards = |number: usize| if sums <= SHARDS || number + 1 == sums { SHARDS } else { 1 };
-        let folds: Vec<GoalFold> =
-            (0..sums).map(|number| GoalFold::new(batch.len(), shards(number))).collect();
-        let folded = fold_groups(groups, query, &SessionVisitors, &tags, &folds)?;
-        for ((counted, folded), fold) in counted.iter_mut().zip(&folded).zip(&folds) {
-            counted.add(batch, folded, fold);
+        let fold = GoalFold::new(batch.len());
+        let folded = fold_groups(groups, query, &SessionVisitors, &tags, &fold)?;
+        let Some(folded) = folded else { return Ok(None) };
+        let number = |group: u32| groups.number(group);
+        let converters = fold.converters.count(batch.len(), folded.len().saturating_sub(1), &number);
+        counted.resize_with(folded.len(), Counted::default);
+        for ((counted, folded), converters) in counted.iter_mut().zip(&folded).zip(converters) {
+            counted.add(batch, folded, converters);
         }
     }
-    groups.reports(counted, |tables, counted| report(tables, query, goals.is_empty(), counted, notes.clone()))
+    if goals.is_empty() {
+        // The groups are not known without a read.
+        return Ok(None);
+    }
+    let report =
+        |tables: &dyn Tables, counted| report(tables, query, goals.is_empty(), counted, notes.clone());
+    groups.reports(counted, report).map(Some)
 }
 
 /// The figures of all goals, and the number of bot sessions.
@@ -125,8 +134,8 @@ impl Default for Counted {
 
 impl Counted {
     /// Adds the figures of a batch of goals.
-    fn add(&mut self, batch: &[Goal], folded: &Folded<Vec<GoalTotals>>, fold: &GoalFold) {
-        let (visitors, converters) = fold.converters.count(batch.len());
+    fn add(&mut self, batch: &[Goal], folded: &Folded<Vec<GoalTotals>>, converters: ConverterCounts) {
+        let ConverterCounts { visitors, converters } = converters;
         (self.body.sessions, self.body.visitors, self.bots) = (folded.sessions, visitors, folded.bots);
         let row = |((goal, totals), converters): ((&Goal, &GoalTotals), u64)| GoalRow {
             name: goal.name.clone(),
@@ -175,23 +184,23 @@ struct GoalFold {
 }
 
 impl GoalFold {
-    fn new(goals: usize, shards: usize) -> GoalFold {
-        GoalFold { goals, converters: Converters::with_shards(shards) }
+    fn new(goals: usize) -> GoalFold {
+        GoalFold { goals, converters: Converters::new() }
     }
 }
 
 impl SequenceFold<u128> for GoalFold {
     type Sum = Vec<GoalTotals>;
 
-    fn visit(&self, visitor: &u128) {
-        self.converters.add(*visitor, 0);
+    fn visit(&self, groups: &[u32], visitor: &u128) {
+        self.converters.add(*visitor, groups, 0);
     }
 
     fn empty(&self) -> Vec<GoalTotals> {
         vec![GoalTotals::default(); self.goals]
     }
 
-    fn add(&self, totals: &mut Vec<GoalTotals>, visitor: &u128, events: &[SequenceEvent]) {
+    fn add(&self, totals: &mut Vec<GoalTotals>, _: &u128, events: &[SequenceEvent]) {
         for (number, totals) in totals.iter_mut().enumerate() {
             let reached = events.iter().filter(|event| event.tag >> number & 1 == 1).count() as u64;
             if reached > 0 {
@@ -199,11 +208,10 @@ impl SequenceFold<u128> for GoalFold {
                 totals.sessions += 1;
             }
         }
-        self.collect(visitor, events);
     }
 
-    fn collect(&self, visitor: &u128, events: &[SequenceEvent]) {
-        self.converters.add(*visitor, events.iter().fold(0, |bits, event| bits | event.tag));
+    fn collect(&self, groups: &[u32], visitor: &u128, events: &[SequenceEvent]) {
+        self.converters.add(*visitor, groups, events.iter().fold(0, |bits, event| bits | event.tag));
     }
 
     fn merge(&self, mut totals: Vec<GoalTotals>, other: Vec<GoalTotals>) -> Vec<GoalTotals> {

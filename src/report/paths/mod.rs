@@ -134,18 +134,19 @@ pub(crate) fn paths(
     report(tables, query, folded, &tags.into_names(), limit)
 }
 
-/// Computes `paths` for each group of a breakdown, and for all sessions at the end.
+/// Computes `paths` for each group of a breakdown, and for all sessions at the end. Returns `None`
+/// in the same cases as [`fold_groups`].
 pub(crate) fn paths_by_group(
-    groups: SessionGroups<'_>,
+    groups: &SessionGroups<'_>,
     query: &Query,
     options: &PathsOptions,
     limit: Option<usize>,
-) -> Result<Vec<Report<Paths>>> {
+) -> Result<Option<Vec<Report<Paths>>>> {
     let tags = PathTags::new(options);
-    let folds: Vec<PathFold> = (0..groups.sums()).map(|_| PathFold::new(options)).collect();
-    let folded = fold_groups(groups, query, &NoValues, &tags, &folds)?;
+    let fold = PathFold::new(options);
+    let Some(folded) = fold_groups(groups, query, &NoValues, &tags, &fold)? else { return Ok(None) };
     let names = tags.into_names();
-    groups.reports(folded, |tables, folded| report(tables, query, folded, &names, limit))
+    groups.reports(folded, |tables, folded| report(tables, query, folded, &names, limit)).map(Some)
 }
 
 fn report(

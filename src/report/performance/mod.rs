@@ -122,17 +122,17 @@ pub(crate) fn performance(
     report(tables, query, &folded, limit)
 }
 
-/// Computes `performance` for each group of a breakdown, and for all sessions at the end.
+/// Computes `performance` for each group of a breakdown, and for all sessions at the end. Returns
+/// `None` in the same cases as [`fold_groups`].
 pub(crate) fn performance_by_group(
-    groups: SessionGroups<'_>,
+    groups: &SessionGroups<'_>,
     query: &Query,
     limit: Option<usize>,
-) -> Result<Vec<Report<Performance>>> {
+) -> Result<Option<Vec<Report<Performance>>>> {
     let tags = PerformanceTags::default();
-    let fold = |_| PerformanceFold { names: Arc::clone(&tags.names) };
-    let folds: Vec<PerformanceFold> = (0..groups.sums()).map(fold).collect();
-    let folded = fold_groups(groups, query, &NoValues, &tags, &folds)?;
-    groups.reports(folded, |tables, folded| report(tables, query, &folded, limit))
+    let fold = PerformanceFold { names: Arc::clone(&tags.names) };
+    let Some(folded) = fold_groups(groups, query, &NoValues, &tags, &fold)? else { return Ok(None) };
+    groups.reports(folded, |tables, folded| report(tables, query, &folded, limit)).map(Some)
 }
 
 fn report(

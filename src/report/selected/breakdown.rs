@@ -42,8 +42,16 @@ pub(in crate::report) fn break_down(
     request: &ReportRequest,
     kind: ReportKind,
 ) -> Result<Box<dyn Answer>> {
-    let cached = CachedTables::new(tables);
     let breakdown = Breakdown::new(&request.by);
+    let request_of_group = ReportRequest { by: Vec::new(), ..request.clone() };
+    let by_events = SessionGroups::by_events(tables, &breakdown, request.by_limit);
+    if breakdown.event_classifier().is_some()
+        && let Some((all, answers)) = sequence_answers(&by_events, &request_of_group, kind)?
+        && let Some(groups) = by_events.found()
+    {
+        return Ok(answer(tables, request, &breakdown, all, groups.into_iter().zip(answers)));
+    }
+    let cached = CachedTables::new(tables);
     let sessions = ClassifiedSessions::new(&cached, &breakdown).classified_by(tables);
     // This read classifies the sessions.
     let counts = match kind {
@@ -51,15 +59,24 @@ pub(in crate::report) fn break_down(
         _ => count_sessions(&sessions, &counted(request, kind))?,
     };
     let (groups, sessions) = breakdown.groups(sessions, counts, request.by_limit);
-    let request_of_group = ReportRequest { by: Vec::new(), ..request.clone() };
-    let together = (groups.len(), breakdown.needs_events());
-    let (mut answer, answers) = match answers_together(&sessions, together, &request_of_group, kind)? {
-        Some((all, answers)) => (all, answers),
+    let (all, answers) = match answers_together(&sessions, groups.len(), &request_of_group, kind)? {
+        Some(answers) => answers,
         None => {
             let all = run_kind(&cached, &request_of_group, kind)?;
             (all, answers(&sessions, &groups, &request_of_group, kind)?)
         }
     };
+    Ok(answer(tables, request, &breakdown, all, groups.into_iter().zip(answers)))
+}
+
+/// Returns the answer for all sessions with those of the groups.
+fn answer(
+    tables: &dyn Tables,
+    request: &ReportRequest,
+    breakdown: &Breakdown,
+    mut answer: Box<dyn Answer>,
+    groups: impl Iterator<Item = (ValueGroup, Arc<dyn Answer>)>,
+) -> Box<dyn Answer> {
     let by: Vec<String> = request.by.iter().map(|field| field.name().to_owned()).collect();
     let mut notes = Vec::new();
     if breakdown.needs_events() {
@@ -69,35 +86,46 @@ pub(in crate::report) fn break_down(
         ));
         notes.extend(on_pruned_events(tables, request));
     }
-    let groups = groups.into_iter().zip(answers);
     let groups = groups.map(|(group, answer)| BrokenDownGroup { values: group.values, answer }).collect();
     answer.set_broken_down(BrokenDown { by, groups, overlap: breakdown.needs_events() });
     answer.add_notes(notes);
-    Ok(answer)
+    answer
 }
 
 /// The answers of the groups, in order.
 type Answers = Vec<Arc<dyn Answer>>;
 
+/// Splits off the report on all sessions, which is the last one.
+fn split<T: Answer + 'static>(reports: Option<Vec<T>>) -> Option<(Box<dyn Answer>, Answers)> {
+    let mut reports = reports?;
+    let all = reports.pop()?;
+    Some((Box::new(all), reports.into_iter().map(|report| Arc::new(report) as Arc<dyn Answer>).collect()))
+}
+
 /// Computes a summary or a report on sequences of events for all sessions, and for each group, from
-/// one read; `None` for other reports, and for a summary of many groups. `overlap` is set if a
-/// session can be in several groups.
+/// one read; `None` for other reports, and for a summary of many groups.
 fn answers_together(
     sessions: &ClassifiedSessions<'_>,
-    (groups, overlap): (usize, bool),
+    groups: usize,
     request: &ReportRequest,
     kind: ReportKind,
 ) -> Result<Option<(Box<dyn Answer>, Answers)>> {
-    /// Splits off the report on all sessions, which is the last one.
-    fn split<T: Answer + 'static>(mut reports: Vec<T>) -> Option<(Box<dyn Answer>, Answers)> {
-        let all = reports.pop()?;
-        Some((Box::new(all), reports.into_iter().map(|report| Arc::new(report) as Arc<dyn Answer>).collect()))
-    }
-    let (query, options) = (&request.query, &request.sequences);
     if kind == ReportKind::Summary && groups < MAX_GROUPS {
-        return Ok(split(summaries_of_groups(sessions, query, groups)?));
+        return Ok(split(Some(summaries_of_groups(sessions, &request.query, groups)?)));
     }
-    let groups = SessionGroups::new(sessions, groups, overlap);
+    sequence_answers(&SessionGroups::classified(sessions, groups), request, kind)
+}
+
+/// Computes a report on sequences of events for all sessions, and for each group, from one read;
+/// `None` for other reports, and in the same cases as [`fold_groups`].
+///
+/// [`fold_groups`]: crate::report::sequence::fold_groups
+fn sequence_answers(
+    groups: &SessionGroups<'_>,
+    request: &ReportRequest,
+    kind: ReportKind,
+) -> Result<Option<(Box<dyn Answer>, Answers)>> {
+    let (query, options) = (&request.query, &request.sequences);
     let limit = request.list_limit(kind);
     Ok(match kind {
         ReportKind::Funnel if options.funnel.unit == FunnelUnit::Session => {

@@ -62,7 +62,7 @@ fn fold_each<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T>>(
         for (_, cell) in values.iter() {
             folded.get_mut(*cell as usize).into_iter().for_each(|cell| cell.sessions += 1);
         }
-        let read = WindowRead { tables, query: &query, index: &index, tags, conditions: None };
+        let read = WindowRead { tables, query: &query, index: &index, tags, rows: None };
         let Some(sums) = read.fold(&folds, &|number| values.get(number as usize))? else { continue };
         let add = |(cell, sum): (Folded<F::Sum>, Option<F::Sum>)| match sum {
             Some(sum) => Folded { sum: fold.merge(cell.sum, sum), ..cell },

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::candidates::Candidates;
 use super::chunks::chunks;
-use super::window_read::WindowRead;
+use super::window_read::{BoundRows, SessionRows, WindowRead};
 use super::{EventTags, Folded, SequenceFold, Tag};
 use crate::error::Result;
 use crate::report::metric::session_index::SessionIndex;
@@ -37,11 +37,11 @@ pub(super) fn fold_filtered<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S,
         let query = Query { window, include_bots: true, ..query.clone() };
         let (mut index, candidates) = SessionIndex::read_with(tables, &query, &values)?;
         let met = MetConditions::new(filter, index.len());
-        let conditions = Some(&met).filter(|_| filter.needs_events());
-        if conditions.is_none() && index.bots > 0 {
+        let rows = Some(&met as &dyn SessionRows).filter(|_| filter.needs_events());
+        if rows.is_none() && index.bots > 0 {
             index.restrict_last(|number| candidates.get(number).is_some_and(|c| c.value.is_some()));
         }
-        let read = WindowRead { tables, query: &query, index: &index, tags, conditions };
+        let read = WindowRead { tables, query: &query, index: &index, tags, rows };
         let selected = |number: usize| candidates.get(number).filter(|_| met.has_all(number));
         let sum = read.fold(fold, &|number| selected(number as usize)?.value.as_ref())?;
         folded.sum = sum.into_iter().fold(folded.sum, |sum, other| fold.merge(sum, other));
@@ -49,7 +49,7 @@ pub(super) fn fold_filtered<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S,
             .into_par_iter()
             .filter_map(selected)
             .map(|candidate| {
-                candidate.value.iter().for_each(|value| fold.visit(value));
+                candidate.value.iter().for_each(|value| fold.visit(&[], value));
                 (u64::from(candidate.value.is_some()), u64::from(candidate.is_bot))
             })
             .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
@@ -60,7 +60,7 @@ pub(super) fn fold_filtered<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S,
 }
 
 /// The conditions on events, and those that each session satisfies so far.
-pub(super) struct MetConditions<'a> {
+struct MetConditions<'a> {
     filter: &'a SessionFilter,
     /// The conditions of all `--where` options, as bits.
     all: u32,
@@ -75,32 +75,33 @@ impl<'a> MetConditions<'a> {
         MetConditions { filter, all, met: (0..sessions).map(|_| AtomicU32::new(0)).collect() }
     }
 
-    /// Returns the columns of events that the conditions read.
-    pub fn columns(&self) -> Vec<&'static str> {
-        self.filter.on_events().flat_map(|conditions| conditions.columns()).collect()
-    }
-
-    /// Binds the conditions to a frame of events.
-    pub fn bind<'f>(&'f self, frame: &Frame) -> Result<BoundMetConditions<'f>> {
-        let bind = self.filter.on_events().map(|conditions| conditions.bind(frame, self.filter.zone()));
-        Ok(BoundMetConditions { of: self, conditions: bind.collect::<Result<_>>()? })
-    }
-
     /// Returns whether the events of a session that were read so far satisfy all conditions.
     fn has_all(&self, session: usize) -> bool {
         self.all == 0 || self.met.get(session).is_some_and(|met| met.load(Relaxed) == self.all)
     }
 }
 
+impl SessionRows for MetConditions<'_> {
+    fn columns(&self) -> Vec<&'static str> {
+        self.filter.on_events().flat_map(|conditions| conditions.columns()).collect()
+    }
+
+    fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundRows<'f>> {
+        let bind = self.filter.on_events().map(|conditions| conditions.bind(frame, self.filter.zone()));
+        let mut bound = BoundMetConditions { of: self, conditions: bind.collect::<Result<_>>()? };
+        Ok(Box::new(move |session, rows| bound.add(session, rows)))
+    }
+}
+
 /// [`MetConditions`], bound to a frame of events.
-pub(super) struct BoundMetConditions<'a> {
+struct BoundMetConditions<'a> {
     of: &'a MetConditions<'a>,
     conditions: Vec<BoundConditions<'a>>,
 }
 
 impl BoundMetConditions<'_> {
     /// Adds events of a session. Returns whether its events so far satisfy all conditions.
-    pub fn add(&mut self, session: u32, rows: Range<usize>) -> bool {
+    fn add(&mut self, session: u32, rows: Range<usize>) -> bool {
         let Some(met) = self.of.met.get(session as usize) else { return false };
         let before = met.load(Relaxed);
         let mut bits = before;

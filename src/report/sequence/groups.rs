@@ -116,6 +116,7 @@ impl<T: Tag> Groups<T> {
         }
         let add = |mut sum: F::Sum, (group, events): &(usize, &[SequenceEvent<T>])| {
             if let Some(value) = value(*group) {
+                fold.collect(&[], value, events);
                 fold.add(&mut sum, value, events);
             }
             sum

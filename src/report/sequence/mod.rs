@@ -7,7 +7,7 @@
 //!   and add each sequence to a sum ([`SequenceFold`]), in parallel;
 //! - [`filtered`] does the same for a filter, whose conditions it evaluates in the same read;
 //! - [`fold_groups`] computes a sum for each group of a breakdown, from one read of the events, and
-//!   [`many_groups`] does so for any number of groups;
+//!   [`by_event_value`] finds the groups in the same read;
 //! - [`by_cell`] does the same for each cell of a grid;
 //! - [`candidates`] are the sessions of a window that a report may count;
 //! - [`window_read`] reads the events of a window, [`single_file`] adds the sequences of a file to
@@ -19,6 +19,7 @@
 //!   that `wa.toml` names.
 
 mod by_cell;
+mod by_event_value;
 mod by_group;
 mod candidates;
 pub(crate) mod chunks;
@@ -26,7 +27,6 @@ pub(crate) mod definitions;
 pub(crate) mod event_pattern;
 mod filtered;
 mod groups;
-mod many_groups;
 mod sessions;
 mod single_file;
 #[cfg(test)]
@@ -116,9 +116,9 @@ pub(crate) trait SequenceFold<S, T = u32>: Sync {
     /// The type of the sum.
     type Sum: Send;
 
-    /// Receives the value of each session, with or without events.
-    fn visit(&self, value: &S) {
-        let _ = value;
+    /// Receives the value of each session, with or without events, and its groups in a breakdown.
+    fn visit(&self, groups: &[u32], value: &S) {
+        let _ = (groups, value);
     }
 
     /// Returns the sum over no sequences.
@@ -127,10 +127,10 @@ pub(crate) trait SequenceFold<S, T = u32>: Sync {
     /// Adds the sequence of a session or visitor, which has at least one event, to the sum.
     fn add(&self, sum: &mut Self::Sum, value: &S, events: &[SequenceEvent<T>]);
 
-    /// Receives a sequence that another fold adds to its own sum. That sum is later merged into the
-    /// sum of this fold. A fold that collects data outside of its sum collects it here.
-    fn collect(&self, value: &S, events: &[SequenceEvent<T>]) {
-        let _ = (value, events);
+    /// Receives each sequence once, with the groups of its session in a breakdown. A fold that
+    /// collects data outside of its sum collects it here.
+    fn collect(&self, groups: &[u32], value: &S, events: &[SequenceEvent<T>]) {
+        let _ = (groups, value, events);
     }
 
     /// Returns whether the contribution of a sequence may depend on the order of events of the same

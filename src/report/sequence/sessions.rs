@@ -53,8 +53,8 @@ pub(super) fn fold_chunks<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T
         let (index, values) = SessionIndex::read_with(tables, &query, &values)?;
         folded.bots += index.bots;
         folded.sessions += u64::from(index.len());
-        values.par_iter().for_each(|value| fold.visit(value));
-        let read = WindowRead { tables, query: &query, index: &index, tags, conditions: None };
+        values.par_iter().for_each(|value| fold.visit(&[], value));
+        let read = WindowRead { tables, query: &query, index: &index, tags, rows: None };
         if let Some(sum) = read.fold(fold, &|number| values.get(number as usize))? {
             folded.sum = fold.merge(folded.sum, sum);
         }

@@ -83,19 +83,16 @@ where
     fn read(&mut self, read: &WindowRead<'_, T>, number: u32, frame: &Frame) -> Result<()> {
         let times = frame.ints("timestamp")?;
         let mut tag = read.tags.bind(frame)?;
-        let mut conditions = read.conditions.map(|conditions| conditions.bind(frame)).transpose()?;
+        let mut receive = read.rows.map(|rows| rows.bind(frame)).transpose()?;
         let runs = SessionFinder::new(frame, read.query, read.index)?.runs();
         let counts = RowCounts::new(&runs);
         let (mut events, mut unsorted) = (Vec::new(), Vec::new());
         for SessionRun { session, rows } in &runs {
-            if conditions.is_none() && (self.value)(session.number).is_none() {
+            if receive.is_none() && (self.value)(session.number).is_none() {
                 // The session of an excluded bot.
                 continue;
             }
-            let is_selected = match &mut conditions {
-                Some(conditions) => conditions.add(session.number, rows.clone()),
-                None => true,
-            };
+            let is_selected = receive.as_mut().is_none_or(|receive| receive(session.number, rows.clone()));
             let count = counts.of(session.number);
             let is_complete = count == session.events;
             // A file that was written in several steps has late events far from the others of their
@@ -128,6 +125,7 @@ where
             events.sort_unstable_by_key(key);
         }
         if self.order == TieOrder::Tag || !has_tie(events) || !self.fold.depends_on_ties(events) {
+            self.fold.collect(&[], value, events);
             self.fold.add(&mut self.sum, value, events);
         } else if self.is_only_file {
             self.tied.push(events.to_vec());
@@ -144,6 +142,7 @@ where
         for mut events in std::mem::take(&mut self.tied) {
             ids.order(&mut events);
             if let Some(value) = events.first().and_then(|event| (self.value)(event.group)) {
+                self.fold.collect(&[], value, &events);
                 self.fold.add(&mut self.sum, value, &events);
             }
         }

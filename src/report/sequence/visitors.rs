@@ -81,7 +81,7 @@ pub(super) fn fold_parts<F: SequenceFold<()>>(
             let (group, bits) = groups.get(session as usize).copied().flatten()?;
             Some((group, tag | bits))
         };
-        let events = WindowRead { tables, query: &read, index: &index, tags, conditions: None };
+        let events = WindowRead { tables, query: &read, index: &index, tags, rows: None };
         let groups = events.group(numbers.len(), group, |events| fold.depends_on_ties(events))?;
         let sum = groups.map(|groups| groups.fold(fold, |_| Some(&())));
         folded.sum = sum.into_iter().fold(folded.sum, |sum, other| fold.merge(sum, other));

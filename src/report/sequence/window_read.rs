@@ -1,6 +1,7 @@
 //! Reads the events of the sessions of a window.
 
-use super::filtered::MetConditions;
+use std::ops::Range;
+
 use super::groups::Groups;
 use super::single_file::{SingleFiles, fold_single_files};
 use super::ties::EventIds;
@@ -19,9 +20,23 @@ pub(super) struct WindowRead<'a, T> {
     pub query: &'a Query,
     pub index: &'a SessionIndex,
     pub tags: &'a dyn EventTags<T>,
-    /// The conditions that sessions must satisfy to be counted; `None` without such conditions.
-    pub conditions: Option<&'a MetConditions<'a>>,
+    /// Receives the events of each session; `None` if only their tags are needed.
+    pub rows: Option<&'a dyn SessionRows>,
 }
+
+/// Receives the events of each session, with or without tags, before its sequence is added.
+pub(super) trait SessionRows: Sync {
+    /// Returns the columns of events that it reads.
+    fn columns(&self) -> Vec<&'static str>;
+
+    /// Returns a function that receives the number of a session and adjacent rows of a frame with
+    /// its events, in ascending order of the rows.
+    fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundRows<'f>>;
+}
+
+/// Receives the rows of a session. Returns whether the session is counted according to its events
+/// so far.
+pub(super) type BoundRows<'f> = Box<dyn FnMut(u32, Range<usize>) -> bool + 'f>;
 
 impl<T: Tag> WindowRead<'_, T> {
     /// Returns the first and the last UTC date with events; `None` without sessions.
@@ -30,10 +45,10 @@ impl<T: Tag> WindowRead<'_, T> {
         Some((Day::utc(first), Day::utc(self.index.last?)))
     }
 
-    /// Returns the columns of events for their tags, their sessions and the conditions.
+    /// Returns the columns of events for their tags, their sessions and [`SessionRows`].
     pub fn columns(&self) -> Vec<&'static str> {
-        let of_conditions = self.conditions.map(MetConditions::columns).unwrap_or_default();
-        with_columns(&self.tags.columns(), self.index.columns(&[]).into_iter().chain(of_conditions))
+        let of_rows = self.rows.map(SessionRows::columns).unwrap_or_default();
+        with_columns(&self.tags.columns(), self.index.columns(&[]).into_iter().chain(of_rows))
     }
 
     /// Computes the sum over the sequences of the sessions; `None` without sessions. `value`

@@ -397,6 +397,37 @@ proptest! {
     }
 }
 
+/// Checks that each of `count` groups of a breakdown of a log of 30 days equals the report on its
+/// sessions.
+fn check_groups(log: &[LogEvent], field: &str, count: usize, has_value: impl Fn(&LogEvent, &str) -> bool) {
+    let sessions = sessions(log);
+    let all = tables(log, &sessions, Zone::UTC, |_| true);
+    let from = Day::parse("2026-03-28").unwrap();
+    let query = Query::new(Window { from, to: from.plus(30), today: from.plus(30) });
+    for kind in [
+        ReportKind::Summary,
+        ReportKind::Heatmap,
+        ReportKind::Visitors,
+        ReportKind::Funnel,
+        ReportKind::Goals,
+        ReportKind::Conversations,
+        ReportKind::Paths,
+        ReportKind::Performance,
+    ] {
+        let plain = request(kind, &query, 0);
+        let by = vec![Field::parse(field, Subject::Sessions).unwrap()];
+        let answer_by = answer(&all, &ReportRequest { by, by_limit: None, ..plain.clone() });
+        assert_eq!(figures(answer_by.clone()), figures(answer(&all, &plain)), "{kind:?}");
+        let groups = answer_by["groups"].as_array().unwrap();
+        assert_eq!(groups.len(), count, "{kind:?}");
+        for group in groups {
+            let value = group["values"][0].as_str().unwrap();
+            let of_group = tables(log, &sessions, Zone::UTC, |s| s.has_event(|e| has_value(e, value)));
+            assert_eq!(figures(group.clone()), figures(answer(&of_group, &plain)), "{kind:?} {group}");
+        }
+    }
+}
+
 #[test]
 fn group_of_many_equals_report_on_its_sessions() {
     // 100 instants, which are the values of the breakdown. Most sessions have several of them.
@@ -410,32 +441,28 @@ fn group_of_many_equals_report_on_its_sessions() {
         cart: n as i64 % 4,
     };
     let log: Vec<LogEvent> = (0..300).map(event).collect();
-    let sessions = sessions(&log);
-    let all = tables(&log, &sessions, Zone::UTC, |_| true);
-    let from = Day::parse("2026-03-28").unwrap();
-    let query = Query::new(Window { from, to: from, today: from });
-    for kind in [
-        ReportKind::Summary,
-        ReportKind::Heatmap,
-        ReportKind::Visitors,
-        ReportKind::Funnel,
-        ReportKind::Goals,
-        ReportKind::Conversations,
-        ReportKind::Paths,
-        ReportKind::Performance,
-    ] {
-        let plain = request(kind, &query, 0);
-        let by = vec![Field::parse("event.timestamp", Subject::Sessions).unwrap()];
-        let answer_by = answer(&all, &ReportRequest { by, by_limit: None, ..plain.clone() });
-        assert_eq!(figures(answer_by.clone()), figures(answer(&all, &plain)), "{kind:?}");
-        let groups = answer_by["groups"].as_array().unwrap();
-        assert_eq!(groups.len(), 100, "{kind:?}");
-        for group in groups {
-            let instant = time(group["values"][0].as_str().unwrap());
-            let of_group = tables(&log, &sessions, Zone::UTC, |s| s.has_event(|e| at(e.minute) == instant));
-            assert_eq!(figures(group.clone()), figures(answer(&of_group, &plain)), "{kind:?} {group}");
-        }
-    }
+    check_groups(&log, "event.timestamp", 100, |event, value| at(event.minute) == time(value));
+}
+
+#[test]
+fn group_equals_report_if_sets_of_values_differ() {
+    // Each of 300 sessions has a different set of nine values.
+    let event = |n: usize, cart: usize| LogEvent {
+        chatbot: n % 2,
+        key: n % 7,
+        minute: (n * 120 + cart) as i64,
+        name: (n + cart) % NAMES.len(),
+        plan: n % PLANS.len(),
+        url: n % URLS.len(),
+        cart: cart as i64,
+    };
+    let carts = |n: usize| (1..10).filter(move |cart| n >> (cart - 1) & 1 == 1);
+    let log: Vec<LogEvent> = (1..=300).flat_map(|n| carts(n).map(move |cart| event(n, cart))).collect();
+    let has_value = |event: &LogEvent, value: &str| event.cart.to_string() == value;
+    check_groups(&log, "properties.cart.items.0.n", 9, has_value);
+    // Few sets of few values.
+    let few: Vec<LogEvent> = log.into_iter().filter(|event| event.cart < 4).collect();
+    check_groups(&few, "properties.cart.items.0.n", 3, has_value);
 }
 
 #[test]

@@ -44,6 +44,23 @@ pub(crate) struct ValueGroup {
     pub class: u32,
 }
 
+/// The groups of a breakdown, and the groups of classes.
+pub(crate) struct RankedGroups {
+    /// The groups, most sessions first.
+    pub groups: Vec<ValueGroup>,
+    /// The groups of the classes with a group of their own.
+    by_class: HashMap<u32, u32>,
+    /// The group of all other classes.
+    other: u32,
+}
+
+impl RankedGroups {
+    /// Returns the number of the group of a class.
+    pub fn number(&self, class: u32) -> u32 {
+        self.by_class.get(&class).copied().unwrap_or(self.other)
+    }
+}
+
 impl Breakdown {
     /// Returns the breakdown by fields whose names are resolved.
     pub fn new(fields: &[Field]) -> Breakdown {
@@ -75,21 +92,42 @@ impl Breakdown {
         counts: HashMap<u32, u64>,
         limit: Option<usize>,
     ) -> (Vec<ValueGroup>, ClassifiedSessions<'a>) {
+        let RankedGroups { groups, by_class, other } = self.rank(counts, limit);
+        (groups, sessions.merge(by_class, other))
+    }
+
+    /// Finds the values with the most sessions, given the number of sessions of each class. Returns
+    /// the groups, most sessions first. All other values are merged into a group.
+    pub fn rank(&self, counts: HashMap<u32, u64>, limit: Option<usize>) -> RankedGroups {
         let mut ranked: Vec<(u64, Vec<String>, u32)> =
             counts.into_iter().map(|(class, count)| (count, self.classes.get(class), class)).collect();
         ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         let shown = limit.unwrap_or(usize::MAX).min(ranked.len());
         let has_rest = shown < ranked.len();
         ranked.truncate(shown);
-        let groups = ranked.iter().zip(0..).map(|((.., class), group)| (*class, group)).collect();
+        let by_class = ranked.iter().zip(0..).map(|((.., class), group)| (*class, group)).collect();
         let other = ranked.len() as u32;
-        let mut named: Vec<ValueGroup> =
+        let mut groups: Vec<ValueGroup> =
             ranked.into_iter().zip(0..).map(|((_, values, _), class)| ValueGroup { values, class }).collect();
         if has_rest {
             let values = self.fields.iter().map(|_| OTHER.to_owned()).collect();
-            named.push(ValueGroup { values, class: other });
+            groups.push(ValueGroup { values, class: other });
         }
-        (named, sessions.merge(groups, other))
+        RankedGroups { groups, by_class, other }
+    }
+
+    /// Returns the classifier of events if all fields belong to events.
+    pub fn event_classifier(&self) -> Option<&dyn EventClassifier> {
+        let fields = self.event_fields.as_ref().filter(|_| self.session_fields.is_empty());
+        fields.map(|fields| fields as &dyn EventClassifier)
+    }
+
+    /// Returns the class of sessions whose events have no value, then those of the values of events
+    /// that were found so far, in their order. All fields must belong to events.
+    pub fn event_classes(&self) -> Vec<u32> {
+        let class = |of_event: &[String]| self.classes.intern(self.join(&[], of_event));
+        let values = self.event_fields.as_ref().map(|fields| fields.values.all()).unwrap_or_default();
+        std::iter::once(class(&[])).chain(values.iter().map(|values| class(values))).collect()
     }
 
     /// Returns the values of a class, from the session and from one event, in the order of the
@@ -288,6 +326,8 @@ struct ValueReader<'a> {
     /// A cache of the numbers of values by their tokens; `None` if not all fields have tokens.
     by_tokens: Option<TokensCache>,
     by_texts: HashMap<Vec<String>, u32>,
+    /// The number of rows without the value of the only field.
+    without_value: Option<u32>,
     /// The values by number, and whether at least one of them exists.
     texts: Vec<(Vec<String>, bool)>,
 }
@@ -298,7 +338,13 @@ impl<'a> ValueReader<'a> {
             fields.iter().map(|field| FieldReader::new(field, frame)).collect::<Result<_>>()?;
         let has_tokens = readers.len() <= 2 && readers.iter().all(FieldReader::has_tokens);
         let by_tokens = has_tokens.then(TokensCache::new);
-        Ok(ValueReader { readers, by_tokens, by_texts: HashMap::new(), texts: Vec::new() })
+        Ok(ValueReader {
+            readers,
+            by_tokens,
+            by_texts: HashMap::new(),
+            without_value: None,
+            texts: Vec::new(),
+        })
     }
 
     /// Returns the strings of the only field; `None` if there are several fields, or values are not

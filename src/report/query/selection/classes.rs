@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::event_values::{EventClassifier, EventValues};
 use super::filter::{SessionFilter, Unclassified};
-use super::row_groups::RowGroups;
+use super::group_sets::{GroupSets, RowSets};
 use crate::error::Result;
 use crate::report::query::session_keys::SessionKeys;
 use crate::report::query::tables::{
@@ -88,39 +88,24 @@ struct Merge {
 }
 
 impl Merge {
-    fn apply(&self, classes: FrameClasses) -> FrameClasses {
-        let mut groups: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for (class, rows) in classes.0 {
-            let group = groups.entry(self.groups.get(&class).copied().unwrap_or(self.other)).or_default();
-            if group.is_empty() { *group = rows } else { group.extend(rows) }
+    fn apply(&self, classes: &FrameClasses) -> FrameClasses {
+        let mut groups: BTreeMap<u32, (usize, Vec<u32>)> = BTreeMap::new();
+        for (class, rows) in &classes.0 {
+            let group = self.groups.get(class).copied().unwrap_or(self.other);
+            let (merged, of_group) = groups.entry(group).or_default();
+            *merged += 1;
+            of_group.extend_from_slice(rows);
         }
-        for rows in groups.values_mut() {
+        // The rows of each class are sorted.
+        for (_, rows) in groups.values_mut().filter(|(merged, _)| *merged > 1) {
             rows.sort_unstable();
             rows.dedup();
         }
-        FrameClasses(groups.into_iter().collect())
+        FrameClasses(groups.into_iter().map(|(group, (_, rows))| (group, rows)).collect())
     }
 }
 
-/// The classes of each row of a frame, as bits. Rows beyond the end of the list have no class.
-pub(crate) type RowMasks = Arc<Vec<u64>>;
-
-/// The number of classes that have a bit in [`RowMasks`].
-pub(crate) const MASK_CLASSES: usize = u64::BITS as usize;
-
 impl FrameClasses {
-    fn masks(&self) -> Vec<u64> {
-        let rows = self.0.iter().filter_map(|(_, rows)| rows.last()).max().map_or(0, |row| *row as usize + 1);
-        let mut masks = vec![0u64; rows];
-        for (class, rows) in &self.0 {
-            let bit = 1u64.checked_shl(*class).unwrap_or(0);
-            for row in rows {
-                masks.get_mut(*row as usize).into_iter().for_each(|mask| *mask |= bit);
-            }
-        }
-        masks
-    }
-
     /// Returns the rows of a class, in ascending order.
     pub fn rows(&self, class: u32) -> &[u32] {
         let found = self.0.binary_search_by_key(&class, |(class, _)| *class);
@@ -175,7 +160,7 @@ impl<'a> ClassifiedSessions<'a> {
     pub fn merge(mut self, groups: HashMap<u32, u32>, other: u32) -> ClassifiedSessions<'a> {
         let merge = Merge { groups, other };
         for classes in self.known.get_mut().unwrap_or_else(PoisonError::into_inner).values_mut() {
-            let merged = classes.iter().map(|(day, classes)| (*day, merge.apply(classes.clone()))).collect();
+            let merged = classes.par_iter().map(|(day, classes)| (*day, merge.apply(classes))).collect();
             *classes = Arc::new(merged);
         }
         ClassifiedSessions { merge: Some(merge), ..self }
@@ -222,23 +207,12 @@ impl<'a> ClassifiedSessions<'a> {
         Ok(())
     }
 
-    /// Returns the classes of the sessions of each frame of the given days as bits, by row. Classes
-    /// from [`MASK_CLASSES`] on have no bit.
-    pub fn masks(&self, days: (Day, Day)) -> Result<Vec<RowMasks>> {
-        self.of_frames(days, FrameClasses::masks)
-    }
-
-    /// Returns the classes of each session of each frame of the given days.
-    pub fn row_groups(&self, days: (Day, Day)) -> Result<Vec<RowGroups>> {
-        self.of_frames(days, FrameClasses::row_groups)
-    }
-
-    /// Calls `of_frame` with the classes of each frame of the given days.
-    fn of_frames<T>(&self, days: (Day, Day), of_frame: impl Fn(&FrameClasses) -> T) -> Result<Vec<Arc<T>>> {
+    /// Returns the number of the set of classes of each session, for each frame of the given days.
+    pub fn row_sets(&self, days: (Day, Day), sets: &GroupSets) -> Result<Vec<RowSets>> {
         let mut found = Vec::new();
         for days in self.chunks(Some(days)) {
             let classes = self.classes(days)?;
-            found.extend(classes.iter().map(|(_, classes)| Arc::new(of_frame(classes))));
+            found.par_extend(classes.par_iter().map(|(_, classes)| Arc::new(classes.row_sets(sets))));
         }
         Ok(found)
     }
@@ -384,7 +358,7 @@ impl<'a> ClassifiedSessions<'a> {
     fn classify_frame(&self, frame: &Frame, events: &[EventValues]) -> Result<FrameClasses> {
         let classes = self.classifier.classify(frame, &mut SessionEvents::new(frame, events)?)?;
         Ok(match &self.merge {
-            Some(merge) => merge.apply(classes),
+            Some(merge) => merge.apply(&classes),
             None => classes,
         })
     }

@@ -7,7 +7,7 @@
 //!
 //! - [`event_values`] finds the values that events give to their sessions;
 //! - [`classes`] classifies sessions, a few days at a time, and caches the result;
-//! - [`row_groups`] has the groups of each session, if there are too many for a mask;
+//! - [`group_sets`] has the groups of each session;
 //! - [`filter`] classifies by conditions, [`breakdown`] by the values of fields;
 //! - [`cached_tables`] reads each file once for many classes.
 
@@ -16,7 +16,8 @@ pub(crate) mod cached_tables;
 mod classes;
 mod event_values;
 pub(crate) mod filter;
-mod row_groups;
+mod group_sets;
 
-pub(crate) use classes::{ClassifiedSessions, FrameClasses, MASK_CLASSES};
-pub(crate) use row_groups::{GroupNumbers, RowGroups};
+pub(crate) use classes::{ClassifiedSessions, FrameClasses};
+pub(crate) use event_values::EventClassifier;
+pub(crate) use group_sets::{GroupSets, RowSets};
