@@ -8,7 +8,8 @@
 //! - The ledger is committed in the same transaction as the removal that it records. After a crash,
 //!   the store contains both or neither.
 //!
-//! The file is one JSON object, the serialized [`Ledger`]. Days are ranges of days since 1970.
+//! The file is one JSON object, the serialized [`Ledger`]. Sets of days are stored as
+//! ranges of days since 1970.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,7 +6,7 @@
 //!   wa.toml                                        settings
 //!   key                                            secret key, mode 0600
 //!   lock                                           locked by the writer
-//!   job.lock                                       exists while a Spark job writes by a URL
+//!   job.lock                                       exists while a Spark job writes to a URL
 //!   events/event_date=2026-11-09/<uuid>.parquet    by UTC date of the event
 //!   sessions/session_date=2026-11-09/…             by the day on which the session started
 //!   daily_stats/stat_month=2026-11/…               by the month of that day

@@ -6,7 +6,7 @@
 //!   [`content_hash`].
 //! - [`blocks`] reads a file, through [`decompression`], in blocks of whole lines. It hashes
 //!   [`overlong`] lines without holding them in memory, and converts [`utf16`] to UTF-8.
-//! - [`not_a_log`] recognizes inputs that contain no lines of JSON.
+//! - [`not_a_log`] recognizes inputs that are not logs.
 //! - [`records`] detects the format of a file, and reads the records of formats other than native
 //!   lines.
 

@@ -172,7 +172,8 @@ impl Record<'_, '_> {
                     let node = self.node(place);
                     if self.buffer.decoded.len() > end {
                         // Finding the node decoded a string into the buffer, after the text so far.
-                        // Copy that text behind the string, so that the template stays contiguous.
+                        // Copy that text to the end, after the string, so that the template stays
+                        // contiguous.
                         let start = self.buffer.decoded.len();
                         self.buffer.decoded.extend_from_within(from..end);
                         from = start;

@@ -19,7 +19,8 @@ const MIN_QUOTED_TIME: usize = 10;
 const NUMBER_LIMIT: usize = 64;
 
 impl RowBuilder<'_> {
-    /// Returns the text of a field that must be a string; null if it is missing or of another type.
+    /// Returns the text of a field that must be a string; null if it is missing or has the
+    /// wrong type.
     #[inline]
     pub(super) fn text_field(&mut self, line: &LineFields, field: Field) -> Span {
         let Some(value) = line.get(field) else { return Span::NONE };
@@ -29,8 +30,8 @@ impl RowBuilder<'_> {
         })
     }
 
-    /// Returns the text of a field that must be a string or an integer; null if it is missing or of
-    /// another type.
+    /// Returns the text of a field that must be a string or an integer; null if it is missing or
+    /// has the wrong type.
     #[inline]
     pub(super) fn id_field(&mut self, line: &LineFields, field: Field) -> Span {
         let Some(value) = line.get(field) else { return Span::NONE };

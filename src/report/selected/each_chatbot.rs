@@ -18,7 +18,7 @@ const MANY_CHATBOTS: usize = 100;
 /// Receives the outcomes of the chatbots, in order.
 type EachOutcome<'a> = &'a mut (dyn FnMut(ReportOutcome) -> Result<()> + Send);
 
-/// Computes the report of each chatbot and passes it to `each`, those with the most sessions first.
+/// Computes the report of each chatbot, most sessions first, and passes it to `each`.
 pub(in crate::report) fn each_chatbot(
     tables: &dyn Tables,
     request: &ReportRequest,

@@ -13,7 +13,7 @@ use crate::store::frame::{Frame, Texts};
 /// [`GROUP_TEXT_BYTES`]. Returns the number of encoded rows, and the columns.
 ///
 /// # Errors
-/// Fails if the frame lacks a column of the table, or has one of another type.
+/// Fails if the frame lacks a column of the table, or has one with the wrong type.
 pub fn row_group(table: Table, frame: &Frame) -> Result<(usize, Vec<Chunk>)> {
     let rows = frame.height();
     let is_text = |kind| matches!(kind, ColumnType::Text | ColumnType::Uuid | ColumnType::Json);

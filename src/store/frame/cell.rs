@@ -65,7 +65,7 @@ impl Frame {
     /// Returns a column of a table as cells.
     ///
     /// # Errors
-    /// Fails if the frame has no such column, or one of another type.
+    /// Fails if the frame has no such column, or its type is wrong.
     pub fn cells(&self, column: &Column) -> Result<Cells> {
         Ok(match column.kind {
             ColumnType::Text | ColumnType::Uuid => Cells::Text(self.texts(column.name)?.clone()),

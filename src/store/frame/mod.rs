@@ -1,8 +1,8 @@
 //! Tables in memory: frames, their typed columns, and rows.
 //!
 //! A [`Frame`] holds rows of a table as typed columns. The types are those of
-//! [`columns`](super::columns). A missing column, or one of another type, is an error: another
-//! program wrote the file.
+//! [`columns`](super::columns). A missing column, or one with the wrong type, is an error:
+//! another program wrote the file.
 
 mod builder;
 mod cell;
@@ -73,7 +73,7 @@ impl Frame {
     /// Returns a column of text.
     ///
     /// # Errors
-    /// Fails if the frame has no such column, or one of another type.
+    /// Fails if the frame has no such column, or its type is wrong.
     pub fn texts(&self, name: &str) -> Result<&Texts> {
         match self.column(name)? {
             TypedColumn::Texts(column) => Ok(column),
@@ -84,7 +84,7 @@ impl Frame {
     /// Returns a column of integers, timestamps (in microseconds) or dates (in days since 1970).
     ///
     /// # Errors
-    /// Fails if the frame has no such column, or one of another type.
+    /// Fails if the frame has no such column, or its type is wrong.
     pub fn ints(&self, name: &str) -> Result<&Ints> {
         match self.column(name)? {
             TypedColumn::Ints(column) => Ok(column),
@@ -95,7 +95,7 @@ impl Frame {
     /// Returns a column of floats.
     ///
     /// # Errors
-    /// Fails if the frame has no such column, or one of another type.
+    /// Fails if the frame has no such column, or its type is wrong.
     pub fn floats(&self, name: &str) -> Result<&Floats> {
         match self.column(name)? {
             TypedColumn::Floats(column) => Ok(column),
@@ -106,7 +106,7 @@ impl Frame {
     /// Returns a column of booleans.
     ///
     /// # Errors
-    /// Fails if the frame has no such column, or one of another type.
+    /// Fails if the frame has no such column, or its type is wrong.
     pub fn bools(&self, name: &str) -> Result<&Bools> {
         match self.column(name)? {
             TypedColumn::Bools(column) => Ok(column),

@@ -124,7 +124,7 @@ impl RecordReader {
     /// Returns a reader of the named columns of a table, in the table's order.
     ///
     /// # Errors
-    /// Fails if the frame lacks one of the columns, or has it with another type.
+    /// Fails if the frame lacks one of the columns, or has it with the wrong type.
     pub fn new(frame: &Frame, table: Table, names: &[&str]) -> Result<RecordReader> {
         let columns: Vec<&'static Column> =
             table.columns().iter().filter(|column| names.contains(&column.name)).collect();

@@ -16,7 +16,7 @@ impl RowEncoder {
     /// Returns an encoder of the rows of a frame, which has all columns of a table.
     ///
     /// # Errors
-    /// Fails if the frame lacks a column, or one has another type.
+    /// Fails if the frame lacks a column, or one has the wrong type.
     pub(crate) fn new(table: Table, frame: &Frame) -> Result<RowEncoder> {
         table.columns().iter().map(|column| frame.cells(column)).collect::<Result<_>>().map(RowEncoder)
     }

@@ -12,8 +12,8 @@ pub(super) fn has_escapes(text: &[u8]) -> bool {
     memchr2(b'\\', b'%', text).is_some()
 }
 
-/// Calls a function with each IP address in the text, in order. The text of a JSON string, with its
-/// escapes, is `is_json`.
+/// Calls a function with each IP address in the text, in order. `is_json` is set if the text is
+/// that of a JSON string, with its escapes.
 pub(super) fn each_address(text: &[u8], is_json: bool, mut each: impl FnMut(Address)) {
     if !has_escapes(text) {
         return in_plain_text(text, each);

@@ -196,10 +196,10 @@ struct RowsByClass<'b> {
     rows: Vec<(u32, Vec<u32>)>,
     /// The index in `rows` by class.
     by_class: HashMap<u32, usize>,
-    /// The index in `rows` of sessions whose events have no value, by the number of the session's
-    /// values. Without a field of events, these are all sessions.
+    /// The index in `rows` of sessions whose events have no value, by the number that stands for
+    /// the values of the session. Without a field of events, these are all sessions.
     without_event: Vec<Option<usize>>,
-    /// The index in `rows` by the numbers of the values of a session and of an event.
+    /// The index in `rows` by the numbers that stand for the values of a session and of an event.
     with_event: HashMap<(u32, u32), usize>,
 }
 
@@ -214,7 +214,8 @@ impl<'b> RowsByClass<'b> {
         }
     }
 
-    /// Adds a row, given the numbers of the values of its session and of one of its events.
+    /// Adds a row, given the numbers that stand for the values of its session and of one of its
+    /// events.
     #[inline]
     fn add(&mut self, row: usize, of_session: u32, of_event: Option<u32>, reader: &ValueReader<'_>) {
         let index = self.index(of_session, of_event, reader);
@@ -320,7 +321,7 @@ fn columns(fields: &[Field]) -> Vec<&'static str> {
     columns
 }
 
-/// Numbers the values of the given fields of a frame's rows.
+/// Gives each combination of values of the given fields of a frame a number.
 struct ValueReader<'a> {
     readers: Vec<FieldReader<'a>>,
     /// A cache of the numbers of values by their tokens; `None` if not all fields have tokens.
@@ -356,7 +357,7 @@ impl<'a> ValueReader<'a> {
         }
     }
 
-    /// Returns the number of a row's values.
+    /// Returns the number that stands for a row's values.
     fn values(&mut self, row: usize) -> u32 {
         let mut tokens = [0; 2];
         for (slot, reader) in tokens.iter_mut().zip(&self.readers) {
