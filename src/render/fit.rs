@@ -36,8 +36,9 @@ pub(super) struct FittedColumn {
 impl Fit {
     /// Fits a section into `width` terminal cells.
     ///
-    /// Drops columns, the highest priority first, until the others fit at their minimum widths.
-    /// Then shrinks text columns, the widest first, and stretches bars into the remaining space.
+    /// Drops columns, the highest priority first, until the others fit at their minimum widths. If
+    /// a wide text column was dropped, restores columns that fit in its place. Then shrinks text
+    /// columns, the widest first, and stretches bars into the remaining space.
     pub(super) fn new(section: &Section, width: usize) -> Fit {
         let columns = section.columns.iter().enumerate();
         let mut fit = Fit {
@@ -46,8 +47,17 @@ impl Fit {
                 .collect(),
             dropped: Vec::new(),
         };
+        let mut dropped: Vec<Vec<FittedColumn>> = Vec::new();
+        while fit.total(|column| column.min_width) > width
+            && let Some(columns) = fit.drop_columns()
+        {
+            dropped.push(columns);
+        }
+        let dropped = fit.restore_columns(dropped, width);
         let mut is_dropped = vec![false; section.columns.len()];
-        while fit.total(|column| column.min_width) > width && fit.drop_columns(&mut is_dropped) {}
+        for column in dropped {
+            is_dropped.get_mut(column.index).into_iter().for_each(|is_dropped| *is_dropped = true);
+        }
         fit.dropped = dropped_names(&section.columns, &is_dropped);
         fit.shrink_text(width);
         fit.stretch_bars(width);
@@ -59,15 +69,34 @@ impl Fit {
         self.columns.iter().map(width).sum::<usize>() + gaps
     }
 
-    /// Drops the columns with the highest priority. Returns whether any column was dropped.
-    fn drop_columns(&mut self, is_dropped: &mut [bool]) -> bool {
-        let highest = self.columns.iter().map(|column| column.drop_priority).max().unwrap_or(0);
-        for column in self.columns.extract_if(.., |column| highest > 0 && column.drop_priority == highest) {
-            if let Some(is_dropped) = is_dropped.get_mut(column.index) {
-                *is_dropped = true;
+    /// Drops the columns with the highest priority, and returns them; `None` if no column can be
+    /// dropped.
+    fn drop_columns(&mut self) -> Option<Vec<FittedColumn>> {
+        let highest = self.columns.iter().map(|column| column.drop_priority).max().filter(|p| *p > 0)?;
+        Some(self.columns.extract_if(.., |column| column.drop_priority == highest).collect())
+    }
+
+    /// Restores dropped columns that fit at their minimum widths, in the reverse order of dropping,
+    /// up to the first column of numbers that does not fit. Numbers can be a sequence, such as the
+    /// weeks of a cohort, which must have no gap. Returns the columns that are not restored.
+    fn restore_columns(&mut self, mut dropped: Vec<Vec<FittedColumn>>, width: usize) -> Vec<FittedColumn> {
+        let mut not_restored = Vec::new();
+        while let Some(columns) = dropped.pop() {
+            let gaps = GAP * columns.len();
+            let added = columns.iter().map(|column| column.min_width).sum::<usize>() + gaps;
+            if self.total(|column| column.min_width) + added <= width {
+                self.columns.extend(columns);
+                self.columns.sort_by_key(|column| column.index);
+                continue;
+            }
+            let is_text = columns.iter().all(|column| column.kind.is_text());
+            not_restored.extend(columns);
+            if !is_text {
+                break;
             }
         }
-        highest > 0
+        not_restored.extend(dropped.into_iter().flatten());
+        not_restored
     }
 
     /// Shrinks text columns. The first one names the row, so the other columns shrink before it.

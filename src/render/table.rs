@@ -141,4 +141,27 @@ mod tests {
             "key   value\n────────────────────────\npath  /a/rather/long/pat\n      h/to a/file\n"
         );
     }
+
+    /// Returns the lines of a table whose second column is too wide for the terminal.
+    fn beside_a_wide_column(width: usize, others: [Column; 3]) -> Vec<String> {
+        let [first, second, third] = others;
+        let wide = Column::text("wide").drop_priority(1);
+        let mut section = Section::new([Column::number("n"), wide, first, second, third]);
+        section.push(["1", "a text of 20 letters", "22", "333", "4"]);
+        draw_section(&section, &Style::plain(width)).lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn numbers_are_shown_in_place_of_a_wide_text() {
+        let numbers = || [("a", 2), ("b", 3), ("c", 4)].map(|(name, at)| Column::number(name).drop_priority(at));
+        // `n`, `a` and `b` take 1 + 2 + 2 + 2 + 3 cells; `c` takes 3 more.
+        let all = beside_a_wide_column(13, numbers());
+        assert_eq!(all[..3], ["n   a    b  c", "─────────────", "1  22  333  4"]);
+        let some = beside_a_wide_column(12, numbers());
+        assert_eq!(some[..3], ["n   a    b", "──────────", "1  22  333"]);
+        assert!(some[3].starts_with("(not shown:") && some.concat().contains("wide, c"), "{some:?}");
+        // `b` does not fit, so `c` is not shown either, although it would fit.
+        let gap = beside_a_wide_column(9, numbers());
+        assert_eq!(gap[..3], ["n   a", "─────", "1  22"]);
+    }
 }

@@ -1,14 +1,16 @@
 //! The progress bar of long commands.
 
+use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use super::Printer;
 use crate::render::text::escape_control;
 
 /// The bar, once the number of bytes is known.
-const BAR: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+const BAR: &str = "{msg} {wide_bar} {bytes}/{total_bytes}{rate}";
 /// The line before the number of bytes is known. A bar over no bytes would look finished.
 const LABEL: &str = "{msg}";
 
@@ -46,7 +48,19 @@ impl Drop for Bar {
 
 fn set_template(bar: &ProgressBar, template: &str) {
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        let rate = |state: &ProgressState, text: &mut dyn Write| {
+            let _ = text.write_str(&rate(state.pos(), state.per_sec(), state.eta()));
+        };
+        bar.set_style(style.with_key("rate", rate));
+    }
+}
+
+/// Returns the rate in bytes per second and the remaining time, as text that follows a position.
+/// Empty until bytes were processed: nothing is known about the remaining time before.
+fn rate(position: u64, per_second: f64, remaining: Duration) -> String {
+    match position > 0 && per_second >= 1.0 {
+        true => format!(" {}/s, {:#} left", HumanBytes(per_second as u64), HumanDuration(remaining)),
+        false => String::new(),
     }
 }
 
@@ -88,6 +102,14 @@ impl crate::progress::Progress for Bar {
 mod tests {
     use super::*;
     use crate::progress::Progress;
+
+    #[test]
+    fn rate_is_empty_until_bytes_are_processed() {
+        assert_eq!(rate(0, 0.0, Duration::ZERO), "");
+        assert_eq!(rate(0, 5000.0, Duration::from_secs(3)), "");
+        assert_eq!(rate(10, 0.0, Duration::ZERO), "");
+        assert_eq!(rate(10, 2048.0, Duration::from_secs(3)), " 2.00 KiB/s, 3s left");
+    }
 
     #[test]
     fn phase_is_counted_separately_and_earlier_progress_continues() {
