@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn numbers_are_shown_in_place_of_a_wide_text() {
-        let numbers = || [("a", 2), ("b", 3), ("c", 4)].map(|(name, at)| Column::number(name).drop_priority(at));
+        let numbers =
+            || [("a", 2), ("b", 3), ("c", 4)].map(|(name, at)| Column::number(name).drop_priority(at));
         // `n`, `a` and `b` take 1 + 2 + 2 + 2 + 3 cells; `c` takes 3 more.
         let all = beside_a_wide_column(13, numbers());
         assert_eq!(all[..3], ["n   a    b  c", "─────────────", "1  22  333  4"]);
