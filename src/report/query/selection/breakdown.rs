@@ -297,18 +297,32 @@ impl EventClassifier for EventFields {
 
     fn classify(&self, frame: &Frame) -> Result<RowValues> {
         let mut reader = ValueReader::new(&self.fields, frame)?;
+        // The numbers of the values of rows.
         let mut numbers: Vec<Option<Option<u32>>> = Vec::new();
-        let mut rows = RowValues::new();
-        for row in 0..frame.height() {
-            let values = reader.values(row);
+        let mut number = |values: u32, reader: &ValueReader<'_>| {
             if numbers.len() <= values as usize {
                 numbers.resize(values as usize + 1, None);
             }
-            let Some(slot) = numbers.get_mut(values as usize) else { continue };
-            let number = *slot.get_or_insert_with(|| {
+            *numbers.get_mut(values as usize)?.get_or_insert_with(|| {
                 reader.has_any(values).then(|| self.values.intern(reader.texts(values).to_vec()))
+            })
+        };
+        let mut rows = RowValues::new();
+        if let Some(texts) = reader.single_text() {
+            let mut cache = ViewCache::new(None);
+            let mut of_null = None;
+            texts.each_token(NULL_TOKEN, |row, token| {
+                let mut find = || number(reader.number(row), &reader);
+                let number = match token {
+                    NULL_TOKEN => *of_null.get_or_insert_with(find),
+                    _ => cache.get(token, &mut find),
+                };
+                rows.extend(number.map(|number| (row as u32, number)));
             });
-            rows.extend(number.map(|number| (row as u32, number)));
+            return Ok(rows);
+        }
+        for row in 0..frame.height() {
+            rows.extend(number(reader.values(row), &reader).map(|number| (row as u32, number)));
         }
         Ok(rows)
     }
