@@ -33,7 +33,8 @@ pub struct Duplicates {
 /// If several events of the batch have the same id, the earliest is stored.
 ///
 /// # Errors
-/// Fails if a file of the store cannot be read or is damaged.
+/// Fails if a file of the store cannot be read or is damaged, or if a temporary file cannot be
+/// written or read.
 pub fn find(
     snapshot: &Snapshot,
     events: &[Event<'_>],
@@ -56,14 +57,14 @@ pub fn find(
     let bloom = BloomFilter::from_hashes(keys.iter());
     let index_of =
         |key: u128| if bloom.may_contain(key) { buckets[bucket_index(key)].get(key) } else { None };
-    for hit in stored_ids.find(snapshot, events, index_of)? {
+    for hit in stored_ids.find(snapshot, events, &keys, index_of)? {
         // The store can contain one id on two dates if a log reuses it; the event counts once.
         if !std::mem::replace(&mut result.is_duplicate[hit.event as usize], true) {
             result.id_conflicts += u64::from(hit.is_conflict);
         }
     }
     stored_ids.add(events, &keys, |index| to_store(index) && !result.is_duplicate[index]);
-    stored_ids.evict();
+    stored_ids.evict()?;
     Ok(result)
 }
 

@@ -13,6 +13,7 @@
 //! updates daily statistics once per commit, which can contain several batches.
 
 pub(crate) mod dedupe;
+mod id_runs;
 pub(crate) mod line_ids;
 mod per_chatbot;
 pub(crate) mod stats_update;

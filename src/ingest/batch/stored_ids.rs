@@ -2,25 +2,30 @@
 //!
 //! A batch is compared with the stored events of its dates and of the neighbouring dates. The next
 //! batch usually needs the same dates. Their ids, including those that this ingest adds, are
-//! therefore cached as long as batches need them and memory suffices. The cache stays valid because
-//! the lock excludes other writers.
+//! therefore cached as long as batches need them. The cache stays valid because the lock excludes
+//! other writers. The ids of a date with more than half of the capacity are cached in temporary
+//! files ([`id_runs`](super::id_runs)). If each batch read such a date from the store, the time
+//! would grow with the square of the number of its events.
 //!
 //! A date without stored events is not cached. If a later batch needs it, the events that this
 //! ingest has added are read back. For an ordered log, few dates are needed twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
+use super::id_runs::{IdRun, first_half};
 use super::per_chatbot::PerChatbot;
 use crate::error::Result;
 use crate::event::{Event, parse_uuid};
 use crate::store::columns::Table;
 use crate::store::manifest::DataFile;
 use crate::store::snapshot::Snapshot;
+use crate::store::temp_files::TempFiles;
 use crate::time::{Day, Micros};
 
 /// The columns of `events` that identify an event.
@@ -90,13 +95,23 @@ pub struct Hit {
     pub is_conflict: bool,
 }
 
+/// The id of a stored event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StoredId {
+    /// The key of the event.
+    pub key: u128,
+    /// Its content hash.
+    pub content_hash: u64,
+}
+
 /// A cache of the ids of stored events.
 #[derive(Debug)]
 pub struct StoredIds {
     keys: EventKeys,
     dates: BTreeMap<Day, DateIds>,
-    /// The largest number of cached ids.
+    /// The largest number of ids in memory.
     capacity: usize,
+    temp_files: TempFiles,
 }
 
 /// The ids of the events stored on a date.
@@ -105,15 +120,18 @@ struct DateIds {
     keys: Vec<u128>,
     /// For each key, the content hash; 0 if time and name have not been read.
     content_hashes: Vec<u64>,
+    /// Further ids, if the date has too many for the memory. All content hashes are then known.
+    runs: Vec<IdRun>,
 }
 
 /// Memory per cached id, in bytes.
 const BYTES_PER_ID: usize = size_of::<u128>() + size_of::<u64>();
 
 impl StoredIds {
-    /// Creates a cache of at most `bytes` bytes.
-    pub fn with_capacity(bytes: usize) -> StoredIds {
-        StoredIds { keys: EventKeys::default(), dates: BTreeMap::new(), capacity: bytes / BYTES_PER_ID }
+    /// Creates a cache of at most `bytes` bytes in memory.
+    pub fn new(bytes: usize, temp_files: TempFiles) -> StoredIds {
+        let (keys, dates) = (EventKeys::default(), BTreeMap::new());
+        StoredIds { keys, dates, capacity: bytes / BYTES_PER_ID, temp_files }
     }
 
     /// Returns the computation of keys, whose seed is random for each process.
@@ -122,45 +140,53 @@ impl StoredIds {
     }
 
     /// Finds the stored events that have the key of an event of the batch and are at most one date
-    /// away from it. `index_of` returns the index of the batch's event with a key.
+    /// away from it. `keys` are the keys of all events, and `index_of` returns the index of the
+    /// batch's event with a key.
     ///
     /// # Errors
-    /// Fails if a file of the store cannot be read or is damaged.
+    /// Fails if a file of the store cannot be read or is damaged, or if a temporary file cannot be
+    /// written or read.
     pub fn find(
         &mut self,
         snapshot: &Snapshot,
         events: &[Event<'_>],
+        keys: &[u128],
         index_of: impl Fn(u128) -> Option<u32> + Sync,
     ) -> Result<Vec<Hit>> {
         let dates = dates(events);
         let near = |day: Day| (-1..=1).any(|n| dates.contains(&day.plus(n)));
         // Later batches rarely need a date that this batch does not need.
-        self.dates.retain(|day, _| near(*day));
+        self.dates.retain(|day, date| {
+            let is_near = near(*day);
+            if !is_near {
+                date.runs.drain(..).for_each(|run| run.remove(&self.temp_files));
+            }
+            is_near
+        });
         let mut files: BTreeMap<Day, Vec<&DataFile>> = BTreeMap::new();
         for file in snapshot.manifest().files(Table::Events).iter().filter(|file| near(file.day)) {
             files.entry(file.day).or_default().push(file);
         }
         let free = FreeCapacity(AtomicUsize::new(self.capacity.saturating_sub(self.cached())));
-        let (cached, keys) = (&self.dates, &self.keys);
+        let first_halves = OnceLock::new();
+        let store = StoredEvents { snapshot, keys: &self.keys, temp_files: &self.temp_files };
+        let (cached, large_date) = (&self.dates, self.large_date());
         let found: Vec<(Day, Vec<Hit>, Option<DateIds>)> = files
             .into_par_iter()
             .map(|(day, files)| {
-                let batch = BatchEvents { day, events, index_of: &index_of };
-                if let Some(hits) = cached.get(&day).and_then(|date| date.find(&batch)) {
+                let (index_of, first_halves) = (&index_of, &first_halves);
+                let batch = BatchEvents { day, events, keys, index_of, first_halves };
+                if let Some(date) = cached.get(&day)
+                    && let Some(hits) = date.find(&batch, store.temp_files)?
+                {
                     return Ok((day, hits, None));
                 }
-                let read: Vec<(Vec<Hit>, Option<Vec<u128>>)> = files
-                    .into_par_iter()
-                    .map(|file| {
-                        let stored = read_keys(snapshot, file, keys)?;
-                        let hits = batch.find_in_file(snapshot, file, &stored)?;
-                        Ok((hits, free.reserve(stored.len()).then_some(stored)))
-                    })
-                    .collect::<Result<_>>()?;
-                let (hits, keys): (Vec<_>, Vec<_>) = read.into_iter().unzip();
-                // A date is cached as a whole or not at all.
-                let date = keys.into_iter().collect::<Option<Vec<_>>>().map(DateIds::new);
-                Ok((day, hits.concat(), date))
+                let rows: u64 = files.iter().map(|file| file.rows).sum();
+                let (hits, date) = match rows > large_date as u64 {
+                    true => store.write_runs(&files, &batch)?,
+                    false => store.read(files, &batch, &free)?,
+                };
+                Ok((day, hits, date))
             })
             .collect::<Result<_>>()?;
         let mut all = Vec::new();
@@ -191,12 +217,35 @@ impl StoredIds {
         }
     }
 
-    /// Removes the earliest dates while the cache exceeds its capacity, since most logs are in time
-    /// order.
-    pub fn evict(&mut self) {
-        while self.cached() > self.capacity && self.dates.pop_first().is_some() {}
+    /// Reduces the ids in memory to the capacity: moves the ids of dates with runs to new runs, and
+    /// then removes the earliest other dates, since most logs are in time order.
+    ///
+    /// # Errors
+    /// Fails if a temporary file cannot be written.
+    pub fn evict(&mut self) -> Result<()> {
+        let mut cached = self.cached();
+        let most = if cached > self.capacity { 0 } else { self.large_date() / 2 };
+        for date in self.dates.values_mut().filter(|date| !date.runs.is_empty() && date.keys.len() > most) {
+            cached -= date.keys.len();
+            let (keys, hashes) = (std::mem::take(&mut date.keys), std::mem::take(&mut date.content_hashes));
+            let id = |(key, content_hash)| StoredId { key, content_hash };
+            date.runs.push(IdRun::write(keys.into_iter().zip(hashes).map(id).collect(), &self.temp_files)?);
+        }
+        let capacity = self.capacity;
+        self.dates.retain(|_, date| {
+            let is_kept = cached <= capacity || !date.runs.is_empty();
+            cached -= if is_kept { 0 } else { date.keys.len() };
+            is_kept
+        });
+        Ok(())
     }
 
+    /// Returns the number of ids from which a date is cached in temporary files.
+    fn large_date(&self) -> usize {
+        self.capacity / 2
+    }
+
+    /// Returns the number of ids in memory.
     fn cached(&self) -> usize {
         self.dates.values().map(|date| date.keys.len()).sum()
     }
@@ -219,19 +268,32 @@ impl DateIds {
     /// Creates the entry of a date from the keys of its files.
     fn new(keys: Vec<Vec<u128>>) -> DateIds {
         let keys = keys.concat();
-        DateIds { content_hashes: vec![0; keys.len()], keys }
+        DateIds { content_hashes: vec![0; keys.len()], keys, runs: Vec::new() }
     }
 
     /// Finds the events of the batch on this date; `None` if the files must be read to compare time
     /// and name.
-    fn find<F: Fn(u128) -> Option<u32>>(&self, batch: &BatchEvents<'_, F>) -> Option<Vec<Hit>> {
+    ///
+    /// # Errors
+    /// Fails if a temporary file cannot be read.
+    fn find<F>(&self, batch: &BatchEvents<'_, F>, temp_files: &TempFiles) -> Result<Option<Vec<Hit>>>
+    where
+        F: Fn(u128) -> Option<u32> + Sync,
+    {
         let hit = |(position, key): (usize, &u128)| {
             let (event, index) = batch.find(*key)?;
             let hash = self.content_hashes.get(position).copied().filter(|hash| *hash != 0);
             let same = hash.map(|hash| hash == content_hash(event.row.time, event.name()));
             Some(same.map(|same| Hit { event: index, is_conflict: !same }))
         };
-        self.keys.iter().enumerate().filter_map(hit).collect()
+        let Some(mut hits) = self.keys.iter().enumerate().filter_map(hit).collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let in_runs = self.runs.par_iter().map(|run| run.find(batch.first_halves(), temp_files));
+        for ids in in_runs.collect::<Result<Vec<_>>>()? {
+            hits.extend(ids.into_iter().filter_map(|id| batch.hit(id)));
+        }
+        Ok(Some(hits))
     }
 }
 
@@ -239,7 +301,9 @@ impl DateIds {
 struct BatchEvents<'a, F> {
     day: Day,
     events: &'a [Event<'a>],
+    keys: &'a [u128],
     index_of: &'a F,
+    first_halves: &'a OnceLock<Vec<u64>>,
 }
 
 impl<'a, F: Fn(u128) -> Option<u32>> BatchEvents<'a, F> {
@@ -250,6 +314,22 @@ impl<'a, F: Fn(u128) -> Option<u32>> BatchEvents<'a, F> {
         let event = self.events.get(index as usize)?;
         // A batch can have events of many dates.
         ((Day::utc(event.row.time).0 - self.day.0).abs() <= 1).then_some((event, index))
+    }
+
+    /// Returns the event with a stored id.
+    fn hit(&self, id: StoredId) -> Option<Hit> {
+        let (event, index) = self.find(id.key)?;
+        let is_conflict = id.content_hash != content_hash(event.row.time, event.name());
+        Some(Hit { event: index, is_conflict })
+    }
+
+    /// Returns the first halves of the keys of all events, sorted.
+    fn first_halves(&self) -> &[u64] {
+        self.first_halves.get_or_init(|| {
+            let mut halves: Vec<u64> = self.keys.iter().map(|key| first_half(*key)).collect();
+            halves.sort_unstable();
+            halves
+        })
     }
 
     /// Finds the events in a file; `keys` are the keys of its rows.
@@ -269,6 +349,56 @@ impl<'a, F: Fn(u128) -> Option<u32>> BatchEvents<'a, F> {
             is_conflict: !is_same(row, event),
         };
         Ok(hits.into_iter().map(hit).collect())
+    }
+}
+
+/// Reads the ids in the files of a date, which is not cached.
+struct StoredEvents<'a> {
+    snapshot: &'a Snapshot,
+    keys: &'a EventKeys,
+    temp_files: &'a TempFiles,
+}
+
+impl StoredEvents<'_> {
+    /// Finds the events of the batch. Also returns the ids, if there is capacity for them.
+    fn read<F: Fn(u128) -> Option<u32> + Sync>(
+        &self,
+        files: Vec<&DataFile>,
+        batch: &BatchEvents<'_, F>,
+        free: &FreeCapacity,
+    ) -> Result<(Vec<Hit>, Option<DateIds>)> {
+        let read: Vec<(Vec<Hit>, Option<Vec<u128>>)> = files
+            .into_par_iter()
+            .map(|file| {
+                let stored = read_keys(self.snapshot, file, self.keys)?;
+                let hits = batch.find_in_file(self.snapshot, file, &stored)?;
+                Ok((hits, free.reserve(stored.len()).then_some(stored)))
+            })
+            .collect::<Result<_>>()?;
+        let (hits, keys): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+        // A date is cached as a whole or not at all.
+        let date = keys.into_iter().collect::<Option<Vec<_>>>().map(DateIds::new);
+        Ok((hits.concat(), date))
+    }
+
+    /// Finds the events of the batch, and writes the ids to temporary files.
+    fn write_runs<F: Fn(u128) -> Option<u32> + Sync>(
+        &self,
+        files: &[&DataFile],
+        batch: &BatchEvents<'_, F>,
+    ) -> Result<(Vec<Hit>, Option<DateIds>)> {
+        let written: Vec<(Vec<Hit>, IdRun)> = files
+            .par_iter()
+            .map(|file| {
+                let ids = read_identities(self.snapshot, file, self.keys)?;
+                let ids = ids.into_iter().map(|(key, content_hash)| StoredId { key, content_hash });
+                let ids: Vec<StoredId> = ids.collect();
+                let hits = ids.iter().filter_map(|id| batch.hit(*id)).collect();
+                Ok((hits, IdRun::write(ids, self.temp_files)?))
+            })
+            .collect::<Result<_>>()?;
+        let (hits, runs): (Vec<Vec<Hit>>, Vec<IdRun>) = written.into_iter().unzip();
+        Ok((hits.concat(), Some(DateIds { runs, ..DateIds::default() })))
     }
 }
 

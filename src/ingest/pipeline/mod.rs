@@ -64,7 +64,7 @@ const BASE_MEMORY: u64 = 160 << 20;
 const BATCH_PART: u64 = 5;
 /// Divisor of the remaining memory for the chunks that wait for the next batch.
 const BACKPRESSURE_PART: u64 = 7;
-/// Divisor of the remaining memory for the cached ids of stored events.
+/// Divisor of the remaining memory for the ids of stored events that are cached in memory.
 const STORED_IDS_PART: u64 = 16;
 /// The largest batch and the largest backpressure limit, in bytes. Larger ones save no time, and an
 /// interrupted ingest would lose more work.
@@ -176,7 +176,7 @@ fn ingest(
 pub(crate) struct MemoryShares {
     /// The size of a batch.
     pub batch: usize,
-    /// The cache of the ids of stored events.
+    /// The ids of stored events that are cached in memory.
     pub stored_ids: usize,
 }
 
@@ -222,8 +222,8 @@ fn new_run<'a>(
         has_interleaved_files: false,
         rejects: rejects::RejectIndex::new(temp_files.clone()),
         scatter: Scatter::new(temp_files.clone()),
+        stored_ids: StoredIds::new(shares.stored_ids, temp_files.clone()),
         temp_files,
-        stored_ids: StoredIds::with_capacity(shares.stored_ids),
         stats_update: StatsUpdate::default(),
         changed: false,
         uncommitted: run::Uncommitted::default(),

@@ -34,6 +34,11 @@ impl OpenStore {
         OpenStore { writer, _dir: dir }
     }
 
+    /// Returns an empty cache with the given number of ids in memory.
+    fn cache(&self, ids: usize) -> StoredIds {
+        StoredIds::new(ids * 24, self.writer.temp_files())
+    }
+
     /// Writes lines to the store; returns which of them were stored, and the number of id
     /// conflicts.
     fn write(&mut self, text: &str, ids: &mut StoredIds) -> (Vec<bool>, u64) {
@@ -74,7 +79,7 @@ fn chosen_id_does_not_suppress_another_chatbots_event() {
     let id = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128;
     let chosen = id ^ xxh3_128(b"shop") ^ xxh3_128(b"thief");
     let mut store = OpenStore::new();
-    let mut ids = StoredIds::with_capacity(0);
+    let mut ids = store.cache(0);
     let text = |id: u128| Uuid::from_u128(id).to_string();
     assert_eq!(store.write(&line("thief", &text(chosen), 9, "x"), &mut ids), (vec![true], 0));
     assert_eq!(store.write(&line("shop", &text(id), 9, "x"), &mut ids), (vec![true], 0));
@@ -116,7 +121,7 @@ fn expected(batches: &[Vec<(u8, u32, bool)>]) -> Vec<(Vec<bool>, u64)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// The cache holds no ids, a few, or all.
+    /// The cache holds no ids in memory, a few, or all.
     #[test]
     fn cache_size_does_not_change_what_is_stored(
         batches in prop::collection::vec(
@@ -130,12 +135,12 @@ proptest! {
             .into_iter()
             .map(|batch| batch.into_iter().map(|(id, (day, name))| (id, day, name)).collect())
             .collect();
-        let mut cache = StoredIds::with_capacity(ids * 24);
         let mut store = OpenStore::new();
+        let mut cache = store.cache(ids);
         for (number, (batch, expected)) in batches.iter().zip(expected(&batches)).enumerate() {
             if number == new_cache_before {
                 // Simulate that another ingest begins here.
-                cache = StoredIds::with_capacity(ids * 24);
+                cache = store.cache(ids);
             }
             let text: String =
                 batch.iter().map(|(id, day, name)| line("c", &format!("e{id}"), *day, if *name { "x" } else { "y" })).collect();

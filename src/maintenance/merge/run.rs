@@ -69,7 +69,7 @@ impl<'a> MergeRun<'a> {
             ledger,
             suppression: None,
             key,
-            stored_ids: StoredIds::with_capacity(shares.stored_ids),
+            stored_ids: StoredIds::new(shares.stored_ids, temp_files.clone()),
             batch_bytes: options.batch_bytes.unwrap_or(shares.batch),
             rejects: RejectIndex::new(temp_files),
             registry,
