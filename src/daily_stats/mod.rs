@@ -361,11 +361,16 @@ impl DayAggregate {
 
     /// Returns the row with `new` new visitors and lists of at most `top` entries.
     pub fn row(self, chatbot_id: String, stat_date: Day, new: i64, top: usize, now: Micros) -> DailyStats {
+        let unique_visitors = self.visitors.len() as i64;
+        // The lists of a large day take as much memory as its visitors.
+        drop(self.visitors);
+        // Each call also frees the counts.
+        let list = |counts: NameCounts, top, key| top_list_json(counts.iter(), top, key);
         DailyStats {
             chatbot_id,
             stat_date,
             total_sessions: self.sessions,
-            unique_visitors: self.visitors.len() as i64,
+            unique_visitors,
             new_visitors: new,
             total_conversations: self.conversations,
             total_messages_sent: self.sent,
@@ -373,9 +378,9 @@ impl DayAggregate {
             widget_loads: self.loads,
             widget_opens: self.opens,
             error_count: self.errors,
-            top_referrers: top_list_json(self.referrers.into_counts(Some("direct")), top, "domain"),
-            top_landing_pages: top_list_json(self.landing_pages.into_counts(Some("unknown")), top, "page"),
-            utm_sources: top_list_json(self.utm_sources.into_counts(None), usize::MAX, "source"),
+            top_referrers: list(self.referrers.with_default("direct"), top, "domain"),
+            top_landing_pages: list(self.landing_pages.with_default("unknown"), top, "page"),
+            utm_sources: list(self.utm_sources, usize::MAX, "source"),
             desktop_sessions: self.desktop,
             mobile_sessions: self.mobile,
             tablet_sessions: self.tablet,
@@ -391,9 +396,9 @@ impl DayAggregate {
 
 /// Formats the `most` most frequent entries as JSON, `[{"<key>": name, "count": n}, …]`: by
 /// descending count, then by name. Each name must occur once.
-pub fn top_list_json(counts: impl IntoIterator<Item = (String, i64)>, most: usize, key: &str) -> String {
-    let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
-    let by_count = |a: &(String, i64), b: &(String, i64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0));
+pub fn top_list_json<'n>(counts: impl IntoIterator<Item = (&'n str, i64)>, most: usize, key: &str) -> String {
+    let mut counts: Vec<(&str, i64)> = counts.into_iter().collect();
+    let by_count = |a: &(&str, i64), b: &(&str, i64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0));
     if most < counts.len() {
         counts.select_nth_unstable_by(most, by_count);
         counts.truncate(most);

@@ -1,17 +1,24 @@
 //! The visitors of a chatbot on one day.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::prehashed::PreHashed;
 
 /// Hashes of distinct visitors, each with a flag: whether the visitor has only a session key.
 ///
-/// A store can have as many chatbots as sessions. A single visitor is stored without an
-/// allocation.
+/// A store can have as many chatbots as sessions, so a single visitor is stored without an
+/// allocation. A chatbot can have as many visitors as sessions, so the flags take no memory: there
+/// is a set for each value.
 #[derive(Debug, Default)]
 pub(super) struct DayVisitors {
     first: Option<(u128, bool)>,
-    others: HashMap<u128, bool, PreHashed>,
+    others: Option<Box<Others>>,
+}
+
+#[derive(Debug, Default)]
+struct Others {
+    with_id: HashSet<u128, PreHashed>,
+    only_session_key: HashSet<u128, PreHashed>,
 }
 
 impl DayVisitors {
@@ -20,18 +27,32 @@ impl DayVisitors {
         match &mut self.first {
             None => self.first = Some((visitor, only_session_key)),
             Some((first, flag)) if *first == visitor => *flag |= only_session_key,
-            Some(_) => *self.others.entry(visitor).or_default() |= only_session_key,
+            Some(_) => {
+                let Others { with_id, only_session_key: only_key } =
+                    &mut **self.others.get_or_insert_default();
+                if only_session_key {
+                    with_id.remove(&visitor);
+                    only_key.insert(visitor);
+                } else if !only_key.contains(&visitor) {
+                    with_id.insert(visitor);
+                }
+            }
         }
     }
 
     /// Returns the number of visitors.
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.others.len()
+        let others = self.others.as_ref();
+        let others = others.map_or(0, |others| others.with_id.len() + others.only_session_key.len());
+        usize::from(self.first.is_some()) + others
     }
 
     /// Iterates over the visitors, in any order.
     pub fn iter(&self) -> impl Iterator<Item = (u128, bool)> {
-        let others = self.others.iter().map(|(visitor, flag)| (*visitor, *flag));
+        let others = self.others.iter().flat_map(|others| {
+            let with_id = others.with_id.iter().map(|visitor| (*visitor, false));
+            with_id.chain(others.only_session_key.iter().map(|visitor| (*visitor, true)))
+        });
         self.first.into_iter().chain(others)
     }
 }

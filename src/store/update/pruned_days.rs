@@ -273,5 +273,5 @@ fn add_list_difference(list: &str, after: &str, before: &str, key: &str, max_ent
         }
     }
     counts.retain(|_, count| *count > 0);
-    top_list_json(counts, max_entries, key)
+    top_list_json(counts.iter().map(|(name, count)| (name.as_str(), *count)), max_entries, key)
 }
