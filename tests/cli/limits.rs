@@ -135,6 +135,38 @@ fn file_size_limit_is_an_error_and_changes_nothing() {
 }
 
 #[test]
+fn address_space_limit_is_an_error_and_changes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("first.ndjson", log(30));
+    sandbox.write("log.ndjson", log(200_000));
+    sandbox.wa("ingest first.ndjson").exits(0);
+    let run = |kib: u32, command: &str| {
+        let arguments: Vec<_> = sandbox.command().get_args().map(ToOwned::to_owned).collect();
+        let mut shell = Command::new("sh");
+        shell.env_clear().current_dir(sandbox.path(".")).arg("-c");
+        shell.arg(format!("ulimit -v {kib}; exec \"$0\" \"$@\" {command}"));
+        shell.arg(env!("CARGO_BIN_EXE_wa")).args(arguments).output().unwrap()
+    };
+    // The program and its threads fit into these limits, and the batches do not.
+    let mut refused = 0;
+    for kib in [350_000, 400_000, 450_000] {
+        let output = run(kib, "ingest log.ndjson");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{kib} KiB: {error}");
+        assert!(!error.contains("panicked") && !error.contains("backtrace"), "{kib} KiB: {error}");
+        if error.contains("the operating system provides no more memory") {
+            assert!(error.contains("hint: raise the limit of the address space (`ulimit -v`)"), "{error}");
+            refused += 1;
+        }
+        sandbox.wa("verify").exits(0);
+    }
+    assert!(refused > 0);
+    sandbox.wa("ingest log.ndjson").exits(0);
+    sandbox.wa("verify").exits(0);
+    assert_eq!(sandbox.wa("export").output().lines().count(), 200_000);
+}
+
+#[test]
 fn failed_cleanup_reports_the_committed_change() {
     const NOW: &str = "2026-11-10T00:00:00Z";
     for (now, arguments, change, says) in [
