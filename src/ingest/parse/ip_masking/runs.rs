@@ -29,18 +29,18 @@ pub(super) fn each_address(text: &[u8], is_json: bool, mut each: impl FnMut(Addr
         // So can a backslash: `C:\x10.0.0.1`.
         let mut literal = Vec::new();
         in_plain_text(text, |address| literal.push(address));
-        literal.retain(|address| {
-            !(overlaps(&found, address) || is_json && starts_in_escape(text, address.start))
-        });
+        literal.retain(|address| !(overlaps(&found, address) || is_json && starts_in_escape(text, address)));
         found.extend(literal);
         found.sort_unstable_by_key(|address| address.start);
     }
     found.into_iter().for_each(&mut each);
 }
 
-/// Returns whether a position is inside an escape of JSON: after an odd number of backslashes, or
-/// among the digits of `\\uXXXX` at any depth. Masking would destroy the escape.
-fn starts_in_escape(text: &[u8], start: usize) -> bool {
+/// Returns whether an IP address starts inside an escape of JSON: after an odd number of
+/// backslashes, or among the digits of `\\uXXXX` at any depth. Masking would destroy the escape. The
+/// letter of `\\b::` counts as an escape at any depth too, since the address `b::` has no host.
+fn starts_in_escape(text: &[u8], address: &Address) -> bool {
+    let start = address.start;
     let backslashes = |end: usize| {
         let before = text.get(..end).unwrap_or(&[]);
         before.iter().rev().take_while(|byte| **byte == b'\\').count()
@@ -50,7 +50,10 @@ fn starts_in_escape(text: &[u8], start: usize) -> bool {
             && backslashes(u) > 0
             && text.get(u + 1..u + 5).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };
-    backslashes(start) % 2 == 1 || (1..=4).any(|back| start.checked_sub(back).is_some_and(is_digit_of))
+    let is_letter = matches!(text.get(start..address.end), Some(b"b::" | b"f::")) && backslashes(start) > 0;
+    is_letter
+        || backslashes(start) % 2 == 1
+        || (1..=4).any(|back| start.checked_sub(back).is_some_and(is_digit_of))
 }
 
 /// Returns whether an IP address overlaps one of `found`, which are in order.

@@ -269,6 +269,7 @@ fn escapes_of_json_are_not_addresses() {
         r#"{"v":"Pr\u00e9.1.2.3"}"#,
         r#"{"t":"\f::about"}"#,
         r#"{"t":"{\"a\":\"\\u540d::about\"}"}"#,
+        r#"{"t":"{\"a\":\"\\b::\\u00e9\"}"}"#,
     ] {
         for policy in [Truncate, Drop] {
             assert_eq!(mask_json(text, policy), None, "{text}");
