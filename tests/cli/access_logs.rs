@@ -79,3 +79,59 @@ fn extension_of_a_query_names_no_static_resource() {
         assert_eq!(counts, [("asset_requested", 3), ("page_view", 2)], "{file}");
     }
 }
+
+#[test]
+fn extension_in_any_case_names_a_static_resource() {
+    let sandbox = Sandbox::new();
+    let targets = ["/img/A.PNG", "/a.JS", "/Fonts/x.Woff2?V=1", "/PNG", "/Page.HTML", "/"];
+    let combined = |target: &str| {
+        format!(
+            "192.0.2.1 - - [09/Nov/2026:12:00:00 +0000] \"GET {target} HTTP/1.1\" 200 5 \"-\" \"agent\"\n"
+        )
+    };
+    let nginx = |target: &str| {
+        let record = json!({"remote_addr": "192.0.2.1", "http_user_agent": "agent", "msec": 1_794_225_600,
+            "request_uri": target, "request_method": "GET"});
+        format!("{record}\n")
+    };
+    let matomo_example = |target: &str| {
+        let record = json!({"ip": "192.0.2.1", "user_agent": "agent", "date": "2026-11-09T12:00:00+00:00",
+            "path": target, "host": "h"});
+        format!("{record}\n")
+    };
+    let caddy = |target: &str| {
+        let record = json!({"logger": "http.log.access.log0", "ts": 1_794_225_600, "msg": "handled request",
+            "level": "info", "request": {"remote_ip": "192.0.2.1", "method": "GET", "uri": target,
+                "headers": {"User-Agent": ["agent"]}}});
+        format!("{record}\n")
+    };
+    let traefik = |target: &str| {
+        let record = json!({"ClientHost": "192.0.2.1", "RequestMethod": "GET", "RequestPath": target,
+            "StartUTC": "2026-11-09T12:00:00Z", "request_User-Agent": "agent"});
+        format!("{record}\n")
+    };
+    let cloudfront = |target: &str| format!("2026-11-09\t12:00:00\tFRA\t192.0.2.1\tGET\t{target}\tagent\n");
+    let fields = "#Fields: date time x-edge-location c-ip cs-method cs-uri-stem cs(User-Agent)\n";
+    sandbox.write("apache.log", targets.map(combined).concat());
+    sandbox.write("nginx.log", targets.map(nginx).concat());
+    sandbox.write("matomo_example.log", targets.map(matomo_example).concat());
+    sandbox.write("caddy.log", targets.map(caddy).concat());
+    sandbox.write("traefik.log", targets.map(traefik).concat());
+    sandbox.write("cloudfront.log", fields.to_owned() + &targets.map(cloudfront).concat());
+    for name in ["apache", "nginx", "matomo_example", "caddy", "traefik", "cloudfront"] {
+        sandbox.wa(&format!("--store {name} ingest --chatbot c {name}.log")).exits(0);
+        let events = sandbox.wa(&format!("--store {name} events --format ndjson")).exits(0).stdout();
+        let mut pages: Vec<String> = events
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter(|event| event["event_name"] == "page_view")
+            .map(|event| event["page_url"].as_str().unwrap().replace("https://h", ""))
+            .collect();
+        pages.sort_unstable();
+        assert_eq!(
+            (pages, events.lines().count()),
+            (vec!["/".into(), "/PNG".into(), "/Page.HTML".into()], 6),
+            "{name}"
+        );
+    }
+}

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use super::condition::{Alternatives, Condition};
 use super::expression::{Expression, FilteredPlace, Part};
-use super::filter;
+use super::filter::{self, Filter};
 use super::nulls::Nulls;
 use super::pointer::tree::{PointerTree, Reached};
 use super::pointer::{ListStep, Pointer, Step};
 use crate::json::{
-    ESCAPED, Kind, NodeId, Scanner, Span, TextBuffer, Tree, UNQUOTED, compact, escapes, unescape,
+    ESCAPED, Kind, NodeId, Scanner, Span, TextBuffer, Tree, UNQUOTED, Value, compact, escapes, unescape,
 };
 
 /// The value of an expression.
@@ -192,6 +192,11 @@ impl Record<'_, '_> {
     /// Appends the text of a place to the buffer, given its value. Returns false if there is none.
     fn append(&mut self, node: NodeId, place: &FilteredPlace) -> bool {
         let value = self.values.tree.value(node);
+        if place.filters == [Filter::Lower]
+            && let Some(is_found) = self.append_lower(value)
+        {
+            return is_found;
+        }
         let text = match value.kind() {
             _ if !place.filters.is_empty() => self.filtered(node, place),
             Kind::String if !value.has(ESCAPED) => {
@@ -201,6 +206,25 @@ impl Record<'_, '_> {
             _ => self.text(node).map(Cow::into_owned),
         };
         text.inspect(|text| self.buffer.decoded.push_str(text)).is_some()
+    }
+
+    /// Appends an ASCII string in lower case, in place. Returns whether the result is not null;
+    /// `None` for other values. The path of each request of an access log is such a string.
+    fn append_lower(&mut self, value: Value) -> Option<bool> {
+        let span = value.inner();
+        let is_plain = value.kind() == Kind::String && !value.has(ESCAPED);
+        if !is_plain || !self.buffer.get(span)?.is_ascii() {
+            return None;
+        }
+        let from = self.buffer.decoded.len();
+        self.buffer.copy(span);
+        let text = self.buffer.decoded.get_mut(from..)?;
+        text.make_ascii_lowercase();
+        let is_null = self.nulls.contains(text);
+        if is_null {
+            self.buffer.decoded.truncate(from);
+        }
+        Some(!is_null)
     }
 
     /// Returns the text of a value; `None` for null, objects and lists.
@@ -461,6 +485,19 @@ mod tests {
         }
         for text in ["/e", "/z", "/a = y", "/n = 1.0", "!/a", "/deep = y"] {
             assert!(!holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn lower_case_applies_to_all_letters() {
+        let record = r#"{"a":"/A/b.PNG","e":"\u0041B","u":"ÄB","n":"UNDEFINED","f":true,"x":"(NOT SET)"}"#;
+        let cases = [("a", "/a/b.png"), ("e", "ab"), ("u", "äb"), ("f", "true")];
+        for (key, lower) in cases {
+            assert_eq!(text(record, &format!("<{{/{key}|lower}}>")), Some(format!("<{lower}>")));
+            assert_eq!(text(record, &format!("/{key}|lower")).as_deref(), Some(lower));
+        }
+        for key in ["n", "x"] {
+            assert_eq!(text(record, &format!("<{{/{key}|lower}}>")), None);
         }
     }
 
