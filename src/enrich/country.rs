@@ -91,6 +91,10 @@ mod tests {
             ("South Korea", "KR"),
             ("North Korea", "KP"),
             ("Kosovo", "XK"),
+            // As Google Analytics writes them.
+            ("Côte d’Ivoire", "CI"),
+            ("Congo - Kinshasa", "CD"),
+            ("Myanmar (Burma)", "MM"),
         ] {
             assert_eq!(country_code(text).as_deref(), Some(code), "{text}");
         }

@@ -185,3 +185,69 @@ fn times_without_an_offset_are_counted_in_any_form() {
     let parsed = mapped(&format!("timezone = 'Europe/Berlin'\n{map}"), &input);
     assert_eq!((parsed.block.rows.len(), parsed.utc_times), (6, 0));
 }
+
+/// Parses an input by a copy of a built-in map that also reads the country.
+fn with_country(name: &str, place: &str, input: &str) -> Parsed {
+    let map = presets::text(name).unwrap();
+    mapped(&map.replace("[event]\n", &format!("[event]\ncountry_code = '{place}'\n")), input)
+}
+
+#[test]
+fn country_names_of_vendors_become_codes() {
+    let ga4 = |country: &str| {
+        format!(
+            r#"{{"event_name":"x","event_timestamp":"1794214800000000","event_params":[],"user_pseudo_id":"u",
+            "geo":{{"city":"Bremen","country":"{country}"}}}}"#
+        )
+        .replace('\n', " ")
+    };
+    let amplitude = |country: &str| {
+        format!(
+            r#"{{"event_type":"x","uuid":"1","event_time":"2026-11-09 09:00:00","device_id":"d","session_id":-1,
+            "city":"Bremen","country":"{country}"}}"#
+        )
+        .replace('\n', " ")
+    };
+    for (map, place, line) in
+        [("ga4", "/geo/country", &ga4 as &dyn Fn(&str) -> String), ("amplitude", "/country", &amplitude)]
+    {
+        for (country, code) in
+            [("Germany", Some("DE")), ("Côte d’Ivoire", Some("CI")), ("(not set)", None), ("Atlantis", None)]
+        {
+            let parsed = with_country(map, place, &line(country));
+            let event = parsed.only();
+            assert_eq!(event.text(TextField::CountryCode), code, "{map} {country}");
+            assert_eq!(event.text(TextField::City), Some("Bremen"), "{map}");
+            let extra = event.text(TextField::Extra).unwrap_or("");
+            assert!(country != "Atlantis" || extra.contains(country), "{map} {extra}");
+        }
+    }
+}
+
+// Text that was decoded for a record is discarded before the next one.
+#[test]
+fn decoded_text_of_a_record_does_not_affect_the_next_one() {
+    let map = "[event]\nevent_name = '{/name}:{/n}'\ntimestamp = '/time'\nsession_id = '/s'\nuser_name = '/u'\n\
+               page_url = 'https://h{/path|urldecode}'\n";
+    let long = |n: usize| format!("\\n{}{n}", "x".repeat(400 + n % 3));
+    let line = |n: usize| {
+        format!(
+            r#"{{"name":"e","n":{n},"time":"2026-11-09T08:00:00Z","s":"s{n}","u":"{}","path":"/%61{n}","i":{n}}}"#,
+            long(n)
+        ) + "\n"
+    };
+    let parsed = mapped(map, &(0..50).map(line).collect::<String>());
+    let events: Vec<_> = parsed.block.rows.iter().map(|row| parsed.block.event(row)).collect();
+    assert_eq!(events.len(), 50);
+    for (n, event) in events.iter().enumerate() {
+        let expected = [
+            (TextField::EventName, format!("e:{n}")),
+            (TextField::SessionId, format!("s{n}")),
+            (TextField::UserName, long(n).replace("\\n", "\n")),
+            (TextField::PageUrl, format!("https://h/a{n}")),
+        ];
+        for (field, text) in expected {
+            assert_eq!(event.text(field), Some(text.as_str()));
+        }
+    }
+}
