@@ -359,3 +359,20 @@ fn draft_for_csv_without_header_adds_one() {
     let summary = sandbox.wa("ingest with.csv --map my.toml --chatbot c --format json").json();
     assert_eq!(summary["total"]["stored"], 4, "{summary}\n{draft}");
 }
+
+#[test]
+fn preview_of_an_endless_file_stops_and_says_what_it_saw() {
+    let sandbox = Sandbox::new();
+    let zeros = sandbox.wa("preview /dev/zero").exits(4).stdout();
+    let expected = "stopped reading /dev/zero: it begins with more than 64 MiB of zero bytes; a log that was";
+    assert!(zeros.contains(expected) && !zeros.contains("draft"), "{zeros}");
+    // The lines before the endless one are shown.
+    let good = r#"{"session_id":"s","chatbot_id":"c","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
+    sandbox.write("long.log", format!("{good}\n{}", "long line ".repeat(7 << 20)));
+    sandbox
+        .wa("preview long.log")
+        .exits(4)
+        .says("stopped reading long.log: no record ends within 64 MiB")
+        .says("2026-11-09T10:00:00Z");
+    sandbox.wa("preview long.log --lines 1").exits(0).says("the file has more");
+}

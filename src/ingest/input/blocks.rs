@@ -95,6 +95,18 @@ pub struct BlockReader {
     started: bool,
     ended: bool,
     damage: Option<Error>,
+    /// The limit of a preview; `None` to read the whole input.
+    limit: Option<ReadLimit>,
+}
+
+/// A number of bytes in which a record must end.
+#[derive(Debug)]
+struct ReadLimit {
+    bytes: u64,
+    /// Bytes that may still be read.
+    left: u64,
+    /// Whether only zeros were read.
+    only_zeros: bool,
 }
 
 impl BlockReader {
@@ -165,7 +177,18 @@ impl BlockReader {
             started: false,
             ended: false,
             damage: None,
+            limit: None,
         }
+    }
+
+    /// Ends the input with an error once more than this number of bytes is read without another
+    /// call. A file need not have an end: `/dev/zero`.
+    pub(crate) fn limit_reading(&mut self, bytes: u64) {
+        if self.reached_limit() {
+            return;
+        }
+        let only_zeros = self.limit.as_ref().is_none_or(|limit| limit.only_zeros);
+        self.limit = Some(ReadLimit { bytes, left: bytes, only_zeros });
     }
 
     /// Sets the block size in bytes. It affects how lines are grouped, not the lines.
@@ -178,6 +201,11 @@ impl BlockReader {
     pub(crate) fn with_line_limit(mut self, bytes: usize) -> BlockReader {
         self.line_limit = bytes;
         self
+    }
+
+    /// Returns whether [`limit_reading`](BlockReader::limit_reading) has ended the input.
+    pub(crate) fn reached_limit(&self) -> bool {
+        self.limit.as_ref().is_some_and(|limit| limit.left == 0)
     }
 
     /// Returns the first bytes of the input without consuming them, and whether the input ends
@@ -369,6 +397,7 @@ impl BlockReader {
         let from = bytes.len();
         let filled = self.stream.fill(bytes, limit);
         self.ended = !matches!(filled, Ok(true));
+        self.apply_limit(bytes.get(from..).unwrap_or(&[]));
         if let Some(decoder) = &mut self.utf16 {
             decoder.convert(bytes, from, self.ended);
         }
@@ -386,6 +415,30 @@ impl BlockReader {
         };
         let error = Error::new(ErrorKind::PartialInput, format!("cannot read {} to its end", self.name));
         self.damage = Some(error.caused_by(cause).hint(hint));
+    }
+
+    fn apply_limit(&mut self, bytes: &[u8]) {
+        let Some(limit) = &mut self.limit else { return };
+        limit.only_zeros &= bytes.iter().all(|byte| *byte == 0);
+        limit.left = limit.left.saturating_sub(bytes.len() as u64);
+        if limit.left > 0 || self.ended {
+            return;
+        }
+        let (found, hint) = match limit.only_zeros {
+            true => (
+                "it begins with more than {} MiB of zero bytes",
+                "a log that was truncated while a program wrote to it begins with zeros; \
+                 `tr -d '\\0' < FILE | wa preview -` removes them",
+            ),
+            false => (
+                "no record ends within {} MiB",
+                "a record has at most 16 MiB; write one JSON object per line",
+            ),
+        };
+        let found = found.replace("{}", &(limit.bytes >> 20).to_string());
+        let message = format!("stopped reading {}: {found}", self.name);
+        self.ended = true;
+        self.damage = Some(Error::new(ErrorKind::PartialInput, message).hint(hint));
     }
 
     /// Moves overlong lines out of a block. If the last one extends beyond the block, the rest of
@@ -447,4 +500,39 @@ fn file_metadata(path: &Path, file: &File) -> Result<std::fs::Metadata> {
         return Err(Error::failed(format!("cannot read {}: it is a folder", path.display())));
     }
     Ok(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_ends_an_endless_input_between_records() {
+        // Ten lines of 1000 bytes, then one that does not end.
+        let lines = format!("{}\n", "x".repeat(999)).repeat(10);
+        for (byte, message) in [(0, "begins with more than 2 MiB of zero bytes"), (b'y', "no record ends")] {
+            for begins_with_lines in [false, true] {
+                let start = if begins_with_lines { lines.clone() } else { String::new() };
+                let source = io::Read::chain(io::Cursor::new(start), io::repeat(byte));
+                let mut blocks = BlockReader::from_source("endless", Box::new(source)).unwrap();
+                let (mut count, mut error) = (0, None);
+                for _ in 0..100 {
+                    blocks.limit_reading(2 << 20);
+                    match blocks.next_block() {
+                        Ok(Some(block)) => count += block.lines,
+                        Ok(None) => break,
+                        Err(found) => error = Some(found.to_string()),
+                    }
+                }
+                let expected = if begins_with_lines { "no record ends within 2 MiB" } else { message };
+                let error = error.unwrap();
+                assert!(
+                    error.starts_with("stopped reading endless: ") && error.contains(expected),
+                    "{error}"
+                );
+                assert_eq!(count, if begins_with_lines { 10 } else { 0 });
+                assert!(blocks.consumed() < 5 << 20);
+            }
+        }
+    }
 }

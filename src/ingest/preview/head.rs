@@ -10,7 +10,7 @@ use crate::ingest::input::discovery::Input;
 use crate::ingest::input::not_a_log::NotALog;
 use crate::ingest::input::records::format_detection::detect_format;
 use crate::ingest::input::records::record_reader::{FileFormat, RecordReader};
-use crate::ingest::input::records::{Layout, whole_rows};
+use crate::ingest::input::records::{Layout, RECORD_LIMIT, whole_rows};
 use crate::ingest::map::detect::{Candidates, Detection};
 use crate::ingest::map::{Map, Reader, SharedMap};
 use crate::ingest::parse::{ParseOptions, Parsed, Parser, Trace};
@@ -18,6 +18,10 @@ use crate::ingest::shape::nearest::alternatives;
 
 /// The longest text of a record that is kept, in bytes.
 const TEXT_LIMIT: usize = 64 << 10;
+
+/// Bytes after which the preview of a file ends if they do not contain the end of a record: four
+/// times the size of the largest record.
+const READ_LIMIT: u64 = 4 * RECORD_LIMIT as u64;
 
 /// The first records of a file.
 pub struct Head {
@@ -44,7 +48,8 @@ pub struct Head {
 /// Reads the first records of a file.
 ///
 /// # Errors
-/// Fails if the file cannot be opened or is not a log, or if two maps match it equally well.
+/// Fails if the file cannot be opened or is not a log, if two maps match it equally well, or if no
+/// record ends within [`READ_LIMIT`].
 pub fn read(
     input: &Input,
     options: &PreviewOptions,
@@ -52,6 +57,7 @@ pub fn read(
     enricher: &Enricher,
 ) -> Result<Head> {
     let mut blocks = BlockReader::open(input)?;
+    blocks.limit_reading(READ_LIMIT);
     let given = options.map.as_ref();
     let (format, detection) = detect_format(&mut blocks, candidates, given)?;
     if format.is_native_lines() {
@@ -89,6 +95,7 @@ pub fn read(
     let mut reader = RecordReader::new(blocks, format, candidates, options.timezone);
     let mut left = options.lines;
     while left > 0 {
+        reader.limit_reading(READ_LIMIT);
         match reader.next_block(Vec::new()) {
             Ok(Some((mut raw, _))) => {
                 let taken = truncate(&mut raw, left);
@@ -100,13 +107,19 @@ pub fn read(
             }
             Ok(None) => break,
             Err(error) => {
+                let has_records =
+                    |parsed: &Parsed| !parsed.block.rows.is_empty() || !parsed.rejected.is_empty();
+                if reader.blocks().reached_limit() && !head.parsed.iter().any(has_records) {
+                    return Err(error);
+                }
                 head.error = Some(error);
                 break;
             }
         }
     }
     if left == 0 && !head.has_more {
-        head.has_more = matches!(reader.next_block(Vec::new()), Ok(Some(_)));
+        reader.limit_reading(READ_LIMIT);
+        head.has_more = !matches!(reader.next_block(Vec::new()), Ok(None));
     }
     head.trace = parser.take_trace();
     if head.texts.is_empty() || (head.width.is_some() && !is_wrapping) {

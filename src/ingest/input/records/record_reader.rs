@@ -100,6 +100,11 @@ impl RecordReader {
     }
 
     /// Returns the row that names the columns, without its line end. Must be called before the
+    /// Limits the bytes that are read before the next call: see [`BlockReader::limit_reading`].
+    pub fn limit_reading(&mut self, bytes: u64) {
+        self.blocks.limit_reading(bytes);
+    }
+
     /// first block is read.
     pub fn header(&mut self) -> Option<&[u8]> {
         if self.format.reader != Some(Reader::Csv) {
