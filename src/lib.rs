@@ -38,6 +38,7 @@ pub mod render;
 pub mod report;
 pub mod session;
 pub mod settings;
+mod shell;
 pub mod store;
 mod suggest;
 #[cfg(test)]

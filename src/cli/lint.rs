@@ -8,7 +8,6 @@ use clap::ValueEnum;
 
 use super::args::values::{self, Limit, SummaryFormat};
 use super::args::window::{self, Window};
-use super::output::ingest_summary;
 use super::output::progress::Bar;
 use super::{Globals, Printer};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +19,7 @@ use crate::render::lint::lint_table;
 use crate::render::numbers::{group_digits, pluralize};
 use crate::report::{self, EventQuery, list_events};
 use crate::settings::{Retention, Settings};
+use crate::shell::quote_file;
 use crate::store::columns::Table;
 use crate::store::{Snapshot, Store};
 use crate::time::Clock;
@@ -284,7 +284,7 @@ fn read_logs(
             true => "no event could be read; nothing was checked".to_owned(),
             false => format!("no event could be read ({}); nothing was checked", outcomes.join(", ")),
         };
-        let preview = ingest_summary::shell_word(&first);
+        let preview = quote_file(&first);
         let error = Error::new(ErrorKind::PartialInput, message);
         return Err(match total.read {
             0 => error,

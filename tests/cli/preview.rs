@@ -376,3 +376,19 @@ fn preview_of_an_endless_file_stops_and_says_what_it_saw() {
         .says("2026-11-09T10:00:00Z");
     sandbox.wa("preview long.log --lines 1").exits(0).says("the file has more");
 }
+
+#[test]
+fn draft_quotes_the_name_of_the_file() {
+    let sandbox = Sandbox::new();
+    sandbox.write("my shop's $log.ndjson", "{\"kind\":\"open\",\"at\":\"2026-11-09T10:00:00Z\"}\n".repeat(3));
+    let row = |n: u32| format!("2026-11-09 10:00:0{n} CET,\"shop\",{n},\"select \"\"a\"\",\nb\",web\n");
+    sandbox.write("rows of a day.csv", (1..5).map(row).collect::<String>());
+    sandbox
+        .run(["preview", "my shop's $log.ndjson"])
+        .exits(4)
+        .says(r"wa preview 'my shop'\''s $log.ndjson' --map my.toml")
+        .says(r"wa ingest 'my shop'\''s $log.ndjson' --map my.toml --chatbot ID");
+    sandbox.run(["preview", "rows of a day.csv"]).exits(4).says(
+        "(echo column1,column2,column3,column4,column5; cat 'rows of a day.csv') | wa ingest - --map my.toml",
+    );
+}

@@ -31,6 +31,7 @@ const LAYERS: &[&[&str]] = &[
         "prehashed",
         "progress",
         "regular_file",
+        "shell",
         "suggest",
         "threads",
         "time",

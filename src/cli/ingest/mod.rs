@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::explanation::Explanation;
 use crate::ingest::{self, FileSummary, RejectReason, SharedMap};
 use crate::render::numbers::{group_digits, pluralize};
+use crate::shell::quote_file;
 use crate::time::{Clock, Zone};
 
 /// Ingest logs: NDJSON files, folders, globs or standard input, plain or compressed
@@ -241,10 +242,7 @@ fn all_rejected(explanation: &Explanation, events: u64) -> Error {
         (RejectReason::NoChatbotId, _) => "name the chatbot of the lines: --chatbot ID".to_owned(),
         (_, "-") => "save the input to a file, and run `wa preview FILE` to see how it is read".to_owned(),
         (_, file) => {
-            format!(
-                "run `wa preview {}` to see how the file is read, and a draft of a map",
-                ingest_summary::shell_word(file)
-            )
+            format!("run `wa preview {}` to see how the file is read, and a draft of a map", quote_file(file))
         }
     };
     let message = match events {
@@ -270,10 +268,10 @@ fn all_ignored(file: &FileSummary, records: u64) -> Error {
     };
     let preview = match file.file.as_str() {
         "-" => "save the input to a file, and run `wa preview FILE` to see how it is read".to_owned(),
-        name => format!("run `wa preview {}` to see how the file is read", ingest_summary::shell_word(name)),
+        name => format!("run `wa preview {}` to see how the file is read", quote_file(name)),
     };
     Error::new(ErrorKind::PartialInput, message)
-        .hint(format!("{preview}; if the map is right, name it: --map {map}"))
+        .hint(format!("{preview}; if the map is right, name it: --map {}", quote_file(map)))
 }
 
 /// Returns the outcome of the command.

@@ -15,6 +15,7 @@ use crate::render::layout::{Column, Section};
 use crate::render::numbers::{group_digits, pluralize};
 use crate::render::table::draw_section;
 use crate::render::text::{escape_control, wrap};
+use crate::shell::quote_file;
 use crate::time::Zone;
 
 /// The maximum number of files with a separate row.
@@ -252,14 +253,8 @@ pub fn next_step(report: &IngestReport) -> String {
         others => format!(" and {}", pluralize(others, "other file", "other files")),
     };
     let file = escape_control(&first.file);
-    let command = format!("wa preview {}", shell_word(&file));
+    let command = format!("wa preview {}", quote_file(&first.file));
     format!("all events of {file}{others} were rejected; `{command}` shows how the file is read\n")
-}
-
-/// Quotes a file name for a shell.
-pub fn shell_word(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
-    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 /// Prints warnings about folders without logs and logs with an unsupported compression, and the

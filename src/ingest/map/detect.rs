@@ -6,6 +6,7 @@ use super::{Map, MapKind, Reader, SharedMap};
 use crate::error::{Error, ErrorKind};
 use crate::ingest::fields::Field;
 use crate::json::{Kind, NodeId, Scanner, TextBuffer, TreeError};
+use crate::shell::quote_file;
 
 /// The number of records from which the format of a file is detected.
 pub const EXAMINED: usize = 100;
@@ -54,7 +55,7 @@ impl Ambiguous {
         let Ambiguous(one, other) = self;
         let message =
             format!("cannot tell the format of {file}: the maps '{one}' and '{other}' match equally well");
-        Error::failed(message).hint(format!("choose one: --map {one} or --map {other}"))
+        Error::failed(message).hint(format!("choose one: {}", self.options()))
     }
 
     /// Returns the error of a file in which two maps match a value inside a wrapping equally well.
@@ -65,7 +66,11 @@ impl Ambiguous {
              inside the wrapping equally well"
         );
         Error::new(ErrorKind::PartialInput, message)
-            .hint(format!("choose the map of the wrapped values: --map {one} or --map {other}"))
+            .hint(format!("choose the map of the wrapped values: {}", self.options()))
+    }
+
+    fn options(&self) -> String {
+        format!("--map {} or --map {}", quote_file(&self.0), quote_file(&self.1))
     }
 }
 

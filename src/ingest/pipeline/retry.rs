@@ -27,6 +27,7 @@ use crate::ingest::stored_reject::{RejectReader, StoredReject, Unreadable};
 use crate::ingest::summary::FileOutcome;
 use crate::progress::Progress;
 use crate::settings::Settings;
+use crate::shell::quote_file;
 use crate::store::key::SecretKey;
 use crate::store::manifest::{AuxiliaryFile, Manifest};
 use crate::store::rejects::RejectRecord;
@@ -83,7 +84,7 @@ pub fn retry(
         let message =
             format!("the map '{}' reads a wrapping, in which several lines can form one event", map.name);
         return Err(Error::new(ErrorKind::Usage, message)
-            .hint(format!("ingest the files again: wa ingest FILE --map {}", map.name)));
+            .hint(format!("ingest the files again: wa ingest FILE --map {}", quote_file(&map.name))));
     }
     let settings = &config.settings;
     let enricher = Enricher::new(settings.geoip.as_deref())?;

@@ -4,6 +4,7 @@ use super::rows::Conversion;
 use super::{Draft, guess, names};
 use crate::ingest::fields::Field;
 use crate::ingest::map::Reader;
+use crate::shell::{quote, quote_file};
 
 /// The columns that every map needs or should have, each with the comment that replaces it if it
 /// was not found.
@@ -22,13 +23,16 @@ const NAMES: &str = "
 
 /// Returns the text of a map.
 pub fn write(draft: &Draft<'_>) -> String {
-    let file = draft.file.replace(char::is_control, "?");
-    let about = quoted(&format!("Events of {file}"));
+    let about = quoted(&format!("Events of {}", draft.file.replace(char::is_control, "?")));
+    let file = match draft.file {
+        "-" => "-".to_owned(),
+        name => quote_file(name),
+    };
     let (mut pipe, mut input, mut conversion) = (String::new(), file.as_str(), String::new());
     match &draft.conversion {
         None => {}
         Some(Conversion::Header(columns)) => {
-            pipe = format!("(echo {}; cat {file}) | ", columns.join(","));
+            pipe = format!("(echo {}; cat {file}) | ", quote(&columns.join(",")));
             input = "-";
             conversion.push_str("# The first row must name the columns.\n");
         }
