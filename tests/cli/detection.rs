@@ -157,3 +157,37 @@ fn kcat_output_is_unwrapped() {
     assert_eq!(event["timestamp"], "2026-11-09T12:00:00Z");
     assert_eq!(event["event_id"], "chat-0-7");
 }
+
+#[test]
+fn column_that_is_named_twice_must_not_be_read() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "my.toml",
+        "reader = ['csv', 'w3c']\n[event]\nevent_name = '/name'\ntimestamp = '/time'\nsession_id = '/s'\n\
+         page_url = '/url'\n",
+    );
+    sandbox.write("a.csv", "name,time,s,url,url\nx,2026-11-09T10:00:00Z,s,https://h/a,https://h/b\n");
+    sandbox.write("b.csv", "name,time,s,url,note,note\nx,2026-11-09T10:00:00Z,s,https://h/c,first,second\n");
+    sandbox
+        .wa("ingest a.csv b.csv --map my.toml --chatbot c")
+        .exits(4)
+        .warns(
+            "cannot read a.csv: its first row names the column 'url' twice, and the map 'my.toml' reads it",
+        )
+        .warns("hint: rename one of the two columns in the first row");
+    let event = sandbox.wa("events --format ndjson").json();
+    let found = ["page_url", "note", "note (2)"].map(|key| event[key].as_str().unwrap_or(""));
+    assert_eq!(found, ["https://h/c", "first", "second"], "{event}");
+    sandbox.wa("preview a.csv --map my.toml").exits(4).says("names the column 'url' twice");
+
+    // Rows of W3C, whose columns can change within the file.
+    let row = |n: u32, url: &str| format!("x 2026-11-09T10:00:0{n}Z s {url}\n");
+    let fields = |names: &str| format!("#Fields: name time s {names}\n");
+    sandbox.write("c.log", fields("url url") + &row(1, "/a /b"));
+    sandbox.write("d.log", [fields("url n"), row(2, "/a 1"), fields("url url"), row(3, "/b /c")].concat());
+    let summary =
+        sandbox.wa("--store w3c ingest c.log d.log --map my.toml --chatbot c --format json").exits(4);
+    let summary: serde_json::Value = serde_json::from_str(&summary.stdout()).unwrap();
+    assert_eq!(summary["total"]["stored"], 1, "{summary}");
+    assert_eq!(summary["total"]["rejected"], json!({"wrong_width": 1}), "{summary}");
+}

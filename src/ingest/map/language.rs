@@ -99,8 +99,14 @@ fn read_key(file: TomlFile<'_>, entry: Entry<'_>, map: &mut Map, draft: &mut Dra
         "reader" => map.readers = readers(file, entry)?,
         "columns" => {
             let texts = file.texts(entry)?;
-            map.columns =
-                texts.iter().flat_map(|(text, _)| text.split_whitespace()).map(Into::into).collect();
+            for (text, at) in &texts {
+                for name in text.split_whitespace() {
+                    if map.columns.iter().any(|other| other == name) {
+                        return Err(file.error(*at, &format!("the column '{name}' is named twice")));
+                    }
+                    map.columns.push(name.into());
+                }
+            }
         }
         "pattern" => map.pattern = Some(pattern(file, entry)?),
         "detect" => map.detect = conditions(file, entry)?,
@@ -511,6 +517,8 @@ mod tests {
     fn map_that_reads_nothing_is_an_error() {
         assert!(error("about = \"x\"").contains("write [event] or 'unwrap'"));
         assert!(error(&format!("reader = \"tsv\"\n{EVENT}")).contains("'columns'"));
+        let repeated = error(&format!("reader = \"tsv\"\ncolumns = \"e x e\"\n{EVENT}"));
+        assert_eq!(repeated, "my.toml:2: the column 'e' is named twice");
         assert!(error(&format!("reader = \"text\"\n{EVENT}")).contains("'pattern'"));
         assert!(error(&format!("pattern = \"a(b)\"\n{EVENT}")).contains("named group"));
     }

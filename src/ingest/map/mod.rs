@@ -159,6 +159,11 @@ impl Map {
         }
     }
 
+    /// Returns whether the map may read a column of rows. A map with `unwrap` may read all.
+    pub fn reads_column(&self, name: &str) -> bool {
+        !self.unwrap.is_empty() || self.pointers().field(name).is_some()
+    }
+
     /// Returns whether a line of text matches the pattern.
     pub fn fits_text(&self, line: &str) -> bool {
         self.has_reader(Reader::Text) && self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(line))

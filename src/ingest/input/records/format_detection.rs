@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::columns::{RepeatedColumn, distinct_columns};
 use super::record_reader::FileFormat;
 use super::rows::first_row;
 use super::unwrapper::Unwrapper;
@@ -67,6 +68,7 @@ fn detect(
         let chosen = detection.choose().map_err(ambiguous)?;
         let map = chosen.and_then(|fit| fit.map.clone());
         let format = format_of(&head, map, chosen.map_or(Reader::Json, |fit| fit.reader));
+        let format = with_distinct_columns(format, &head, blocks.name())?;
         ambiguity_within(&head, &format, candidates).map_or(Ok(()), |maps| Err(ambiguous(maps)))?;
         return Ok((format, detection));
     };
@@ -80,11 +82,30 @@ fn detect(
         if let Some(fit) = outside.choose().map_err(ambiguous)?.filter(|fit| fit.map.is_some()) {
             let within = Some(given.clone());
             let format = FileFormat { within, ..format_of(&head, fit.map.clone(), fit.reader) };
-            return Ok((format, outside));
+            return Ok((with_distinct_columns(format, &head, blocks.name())?, outside));
         }
     }
-    let reader = reader_of(given, &head, &detection);
-    Ok((format_of(&head, Some(given.clone()), reader), detection))
+    let format = format_of(&head, Some(given.clone()), reader_of(given, &head, &detection));
+    Ok((with_distinct_columns(format, &head, blocks.name())?, detection))
+}
+
+/// Makes the names of the columns distinct.
+///
+/// # Errors
+/// Fails if the file names a column twice that the map reads.
+fn with_distinct_columns(format: FileFormat, head: &Head, file: &str) -> Result<FileFormat> {
+    let (Some(map), Some(reader @ (Reader::Csv | Reader::W3c))) = (format.map.clone(), format.reader) else {
+        return Ok(format);
+    };
+    let error = |repeated: RepeatedColumn| repeated.of_file(file, &map, reader);
+    if reader == Reader::W3c {
+        let fields = head.lines().into_iter().find_map(|line| line.strip_prefix(FIELDS)).unwrap_or("");
+        let names = fields.split_ascii_whitespace().map(str::to_owned).collect();
+        distinct_columns(names, &map).map_err(error)?;
+        return Ok(format);
+    }
+    let columns = distinct_columns(format.columns, &map).map_err(error)?;
+    Ok(FileFormat { columns, ..format })
 }
 
 fn format_of(head: &Head, map: Option<SharedMap>, reader: Reader) -> FileFormat {

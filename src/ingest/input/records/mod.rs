@@ -3,11 +3,13 @@
 //! - [`format_detection`] decides how a file is read, based on its beginning; [`formats`] holds the
 //!   user's choices.
 //! - [`record_reader`] reads a file in blocks of native lines, or of records: JSON [`values`] that
-//!   span lines, [`rows`] of CSV, and the contents of wrappings. The [`unwrapper`] extracts these,
-//!   together with the [`defaults`] that a wrapping supplies.
+//!   span lines, [`rows`] of CSV with the names of their [`columns`], and the contents of wrappings.
+//!   The [`unwrapper`] extracts these, together with the [`defaults`] that a wrapping supplies.
+//!   [`nested`] decides which values inside a wrapping are wrapped again.
 //!
 //! The types below describe such a block to the parser.
 
+mod columns;
 mod csv_blocks;
 mod defaults;
 pub(crate) mod format_detection;
@@ -20,6 +22,7 @@ mod values;
 use std::sync::Arc;
 
 pub(crate) use rows::{first_row, whole_rows};
+pub(crate) use columns::distinct_columns;
 
 use crate::ingest::map::{Reader, SharedMap};
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memrchr};
 
+use super::columns::distinct_columns;
 use super::csv_blocks::{CsvBlocks, RowBlock, csv_header_end};
 use super::unwrapper::Unwrapper;
 use super::values::{SplitValue, ValueSplitter};
@@ -99,12 +100,12 @@ impl RecordReader {
         &self.blocks
     }
 
-    /// Returns the row that names the columns, without its line end. Must be called before the
     /// Limits the bytes that are read before the next call: see [`BlockReader::limit_reading`].
     pub fn limit_reading(&mut self, bytes: u64) {
         self.blocks.limit_reading(bytes);
     }
 
+    /// Returns the row that names the columns, without its line end. Must be called before the
     /// first block is read.
     pub fn header(&mut self) -> Option<&[u8]> {
         if self.format.reader != Some(Reader::Csv) {
@@ -162,7 +163,12 @@ impl RecordReader {
         let fields = bytes.split(|b| *b == b'\n').rev().find_map(|line| line.strip_prefix(b"#Fields:"));
         if let Some(fields) = fields {
             let names = String::from_utf8_lossy(fields);
-            self.columns = names.split_ascii_whitespace().map(str::to_owned).collect();
+            let names = names.split_ascii_whitespace().map(str::to_owned).collect();
+            self.columns = match &self.format.map {
+                // Without columns, the rows that follow are rejected.
+                Some(map) => distinct_columns(names, map).unwrap_or_default().into(),
+                None => names.into(),
+            };
         }
     }
 

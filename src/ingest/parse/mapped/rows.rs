@@ -10,6 +10,7 @@ use super::super::rejected::{RejectReason, RejectedLine};
 use super::RecordPlace;
 use super::csv_row::CsvRow;
 use crate::ingest::map::row::{RowField, RowKeys};
+use crate::ingest::input::records::distinct_columns;
 use crate::ingest::map::{Map, Reader};
 use crate::json::{Span, TextBuffer};
 
@@ -77,8 +78,11 @@ impl BlockLines<'_, '_> {
             let line = text.get(place.start..place.end).unwrap_or("");
             if lines.is_comment(reader, place.start, place.end) {
                 if let Some(names) = line.strip_prefix(FIELDS) {
-                    keys = lines.row_keys(names.split_ascii_whitespace(), map);
-                    lines.record.columns = Some(names.split_ascii_whitespace().map(str::to_owned).collect());
+                    let names = names.split_ascii_whitespace().map(str::to_owned).collect();
+                    // Without columns, the rows that follow are rejected.
+                    let names = distinct_columns(names, map).unwrap_or_default();
+                    keys = lines.row_keys(names.iter().map(String::as_str), map);
+                    lines.record.columns = Some(names.into());
                 }
                 lines.counts.blank += 1;
                 return;
