@@ -158,6 +158,60 @@ fn kcat_output_is_unwrapped() {
     assert_eq!(event["event_id"], "chat-0-7");
 }
 
+/// Returns a line of Docker's log that contains an object.
+fn docker(value: &serde_json::Value) -> String {
+    json!({"log": format!("{value}\n"), "stream": "stdout", "time": "2026-11-09T12:00:00Z"}).to_string()
+        + "\n"
+}
+
+#[test]
+fn object_that_resembles_a_wrapping_is_not_ignored_inside_one() {
+    let sandbox = Sandbox::new();
+    // Each object has the keys of Fluent Bit.
+    let chatter = |n: usize| docker(&json!({"date": "2026-11-09T12:00:00Z", "message": "hi", "visitor": n}));
+    sandbox.write("app.log", (0..3).map(chatter).collect::<String>());
+    let summary = sandbox.wa("ingest app.log --map docker --chatbot c --format json").exits(4).stdout();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["total"]["rejected"], json!({"no_event_name": 3}), "{summary}");
+    assert_eq!(summary["total"]["ignored"], 0);
+    sandbox.wa("rejects").exits(0).says("no_event_name").says("visitor");
+
+    // A map for such objects reads them.
+    sandbox.write("my.toml", "[event]\nevent_name = '/message'\ntimestamp = '/date'\nuser_id = '/visitor'\n");
+    let summary = sandbox.wa("--store own ingest app.log --map my.toml --chatbot c --format json").json();
+    assert_eq!([&summary["total"]["stored"], &summary["total"]["ignored"]], [3, 0], "{summary}");
+
+    // More values than are held back, then an event inside the inner wrapping, and another value.
+    let event = json!({"date": "2026-11-09T12:00:00Z", "message": native(1)});
+    let log = (0..102).map(chatter).chain([docker(&event), chatter(102)]).collect::<String>();
+    sandbox.write("mixed.log", log);
+    let summary = sandbox.wa("--store mixed ingest mixed.log --map docker --chatbot c --format json").json();
+    assert_eq!(summary["total"]["rejected"], json!({"no_event_name": 100}), "{summary}");
+    assert_eq!([&summary["total"]["stored"], &summary["total"]["ignored"]], [1, 3], "{summary}");
+}
+
+#[test]
+fn rest_of_a_file_with_inner_wrappings_need_not_contain_an_event() {
+    let sandbox = Sandbox::new();
+    let time = "2026-11-09T12:00:00Z";
+    // The form of Logstash inside that of Fluent Bit.
+    let inner = |message: &str| {
+        let value = json!({"@timestamp": time, "@version": "1", "message": message});
+        json!({"date": time, "log": value.to_string()}).to_string() + "\n"
+    };
+    let event = json!({"event_id": "1", "session_id": "s", "event_name": "widget_opened", "timestamp": time});
+    let first = inner(&event.to_string()) + &inner("started");
+    sandbox.write("pod.log", &first);
+    let ignored = |sandbox: &Sandbox| {
+        let summary = sandbox.wa("ingest pod.log --chatbot c --format json").exits(0).stdout();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        (summary["total"]["stored"].clone(), summary["total"]["ignored"].clone())
+    };
+    assert_eq!(ignored(&sandbox), (json!(1), json!(1)));
+    sandbox.write("pod.log", first + &inner("stopped"));
+    assert_eq!(ignored(&sandbox), (json!(0), json!(1)));
+}
+
 #[test]
 fn column_that_is_named_twice_must_not_be_read() {
     let sandbox = Sandbox::new();

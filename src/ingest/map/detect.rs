@@ -342,6 +342,20 @@ impl Candidates {
         self.most_conditions(nativeness == Nativeness::Partial, |map| fits(map, buffer, values, root))
     }
 
+    /// Returns the map that reads a JSON value which is no wrapping: see [`Candidates::best`].
+    ///
+    /// # Errors
+    /// Returns [`Ambiguous`] if two maps match equally well.
+    pub fn best_of_events(
+        &self,
+        buffer: &mut TextBuffer<'_>,
+        values: &mut Values,
+        root: NodeId,
+    ) -> Result<Option<&SharedMap>, Ambiguous> {
+        let native = self.chosen.is_none() && nativeness(buffer, values, root) != Nativeness::None;
+        self.most_conditions(native, |map| !map.is_wrapping() && fits(map, buffer, values, root))
+    }
+
     /// Returns the map whose pattern matches a line of text.
     ///
     /// # Errors

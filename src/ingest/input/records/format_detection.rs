@@ -163,6 +163,11 @@ fn contains_event(head: &Head, map: &SharedMap, candidates: &Arc<Candidates>) ->
         found = !unwrapper.take().records.is_empty() || unwrapper.ambiguous().is_some();
         !found
     });
+    if !found && candidates.chosen.is_some() {
+        // The chosen map reads the values that only resemble a wrapping.
+        unwrapper.finish();
+        found = !unwrapper.take().records.is_empty();
+    }
     found || unwrapper.has_pending_json()
 }
 

@@ -14,6 +14,7 @@ mod csv_blocks;
 mod defaults;
 pub(crate) mod format_detection;
 pub(crate) mod formats;
+mod nested;
 pub(crate) mod record_reader;
 mod rows;
 mod unwrapper;
@@ -21,8 +22,8 @@ mod values;
 
 use std::sync::Arc;
 
-pub(crate) use rows::{first_row, whole_rows};
 pub(crate) use columns::distinct_columns;
+pub(crate) use rows::{first_row, whole_rows};
 
 use crate::ingest::map::{Reader, SharedMap};
 

@@ -84,7 +84,11 @@ impl RecordReader {
                     Some(chosen) => Arc::new(candidates.within(chosen.clone())),
                     None => candidates.clone(),
                 };
-                Unwrapper::new(map, candidates, zone)
+                let mut unwrapper = Unwrapper::new(map, candidates, zone);
+                if line > 1 {
+                    unwrapper.continue_file();
+                }
+                unwrapper
             }),
             source: None,
             csv: CsvBlocks::new(line),

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::defaults::{Given, given};
+use super::nested::{HeldValue, NestedWrappings};
 use super::{BrokenReason, BrokenRecord, Position, Prepared, RECORD_LIMIT};
 use crate::ingest::map::detect::{Ambiguous, BrokenValue, Candidates, is_values, values_of};
 use crate::ingest::map::record::{Record, Values};
@@ -30,6 +31,8 @@ pub struct Unwrapper {
     values: Values,
     /// Beginnings of text that continues in a later record.
     pending: Vec<PartialText>,
+    /// The maps of the wrappings inside the wrapping of the file.
+    nested: NestedWrappings,
     /// Whether text was joined from several records. If so, reading cannot resume in the middle of
     /// the file.
     has_joined: bool,
@@ -80,10 +83,19 @@ impl Unwrapper {
             zone,
             values: Values::default(),
             pending: Vec::new(),
+            nested: NestedWrappings::default(),
             has_joined: false,
             decoded: 0,
             ambiguous: None,
             out: UnwrappedBlock::default(),
+        }
+    }
+
+    /// Declares that the records are the rest of a file. A rest without an event says nothing about
+    /// the wrappings of the file.
+    pub fn continue_file(&mut self) {
+        if self.candidates.chosen.is_none() {
+            self.nested.confirm_all();
         }
     }
 
@@ -99,7 +111,8 @@ impl Unwrapper {
 
     /// Returns whether reading can resume after the last record.
     pub fn can_resume(&self) -> bool {
-        !self.has_joined && self.pending.is_empty() && self.map.join.is_none()
+        let is_waiting = !self.pending.is_empty() || self.nested.holds_values();
+        !self.has_joined && !is_waiting && self.map.join.is_none()
     }
 
     /// Returns whether text that continues in a later record begins like JSON.
@@ -163,7 +176,8 @@ impl Unwrapper {
         first
     }
 
-    /// Ends the file. Text that lacks its last part counts as complete.
+    /// Ends the file. Text that lacks its last part counts as complete, and values that are held
+    /// back are no wrappings.
     pub fn finish(&mut self) {
         for part in std::mem::take(&mut self.pending) {
             let given = Given::default();
@@ -173,6 +187,8 @@ impl Unwrapper {
             let span = Span { start: 0, len: part.text.len() as u32 };
             self.text(&mut buffer, span, &context);
         }
+        let held = self.nested.finish();
+        self.add_held(held);
     }
 
     /// Adds a line of text as a row whose fields are the groups of the map's pattern.
@@ -372,13 +388,60 @@ impl Unwrapper {
         let candidates = self.candidates.clone();
         match candidates.best(buffer, &mut self.values, node) {
             Err(ambiguous) => self.end_at_ambiguity(ambiguous, context),
-            Ok(Some(map)) if map.is_wrapping() => self.unwrap_nested(map, buffer, node, context),
+            Ok(Some(map)) if map.is_wrapping() => self.unwrap_value(map, buffer, node, context),
             Ok(map) => {
-                let raw = buffer.get(self.values.tree.value(node).raw()).unwrap_or("");
-                // A value that spans lines is rewritten as a single line.
-                let text = if raw.contains('\n') { compact::compact(raw) } else { raw.into() };
-                let text = text.into_owned();
+                let text = self.line_of(buffer, node);
                 self.add(&text, map.cloned(), context);
+            }
+        }
+    }
+
+    /// Returns a value as one line.
+    fn line_of(&self, buffer: &TextBuffer<'_>, node: NodeId) -> String {
+        let raw = buffer.get(self.values.tree.value(node).raw()).unwrap_or("");
+        if raw.contains('\n') { compact::compact(raw).into_owned() } else { raw.to_owned() }
+    }
+
+    /// Unwraps a value that matches the map of a wrapping. If no such value has contained an event
+    /// and this one does not either, it is held back.
+    fn unwrap_value(
+        &mut self,
+        map: &SharedMap,
+        buffer: &mut TextBuffer<'_>,
+        node: NodeId,
+        context: &Context<'_>,
+    ) {
+        if self.nested.is_confirmed(map) {
+            return self.unwrap_nested(map, buffer, node, context);
+        }
+        let found = |each: &Unwrapper| {
+            (each.out.records.len(), each.out.broken.len(), each.pending.len(), each.ambiguous.is_some())
+        };
+        let (text, before, ignored) = (self.line_of(buffer, node), found(self), self.out.ignored);
+        self.unwrap_nested(map, buffer, node, context);
+        if found(self) != before {
+            self.out.ignored += self.nested.confirm(map);
+            return;
+        }
+        self.out.ignored = ignored;
+        let (given, position) = (context.given.clone(), context.position);
+        let held = self.nested.hold(map, HeldValue { text, given, position });
+        self.add_held(held);
+    }
+
+    /// Adds values that only resemble a wrapping. The map that matches best reads them, or the one
+    /// that the user chose.
+    fn add_held(&mut self, held: Vec<HeldValue>) {
+        let candidates = self.candidates.clone();
+        for HeldValue { text, given, position } in held {
+            let context = Context { position, depth: MAX_DEPTH, given: &given };
+            let (mut values, mut buffer) = (Values::default(), TextBuffer::new(&text));
+            let mut scanner = crate::json::Scanner::new(text.as_bytes());
+            // The text was valid JSON before.
+            let Ok((root, _)) = values.tree.add(&mut scanner, 0, 0) else { continue };
+            match candidates.best_of_events(&mut buffer, &mut values, root) {
+                Ok(map) => self.add(&text, map.cloned(), &context),
+                Err(ambiguous) => return self.end_at_ambiguity(ambiguous, &context),
             }
         }
     }

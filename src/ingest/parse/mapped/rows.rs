@@ -9,8 +9,8 @@ use super::super::lines::without_line_end;
 use super::super::rejected::{RejectReason, RejectedLine};
 use super::RecordPlace;
 use super::csv_row::CsvRow;
-use crate::ingest::map::row::{RowField, RowKeys};
 use crate::ingest::input::records::distinct_columns;
+use crate::ingest::map::row::{RowField, RowKeys};
 use crate::ingest::map::{Map, Reader};
 use crate::json::{Span, TextBuffer};
 
