@@ -163,7 +163,7 @@ impl EventRow {
 /// The events of a block of log lines, with their strings.
 #[derive(Debug, Default)]
 pub struct Block {
-    /// The distinct strings of all rows.
+    /// The strings of all rows.
     pub texts: TextPool,
     /// The events.
     pub rows: Vec<EventRow>,

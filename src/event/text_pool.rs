@@ -2,8 +2,9 @@
 
 /// The id of a string in a block; [`TextId::NONE`] is null.
 ///
-/// The parser stores each distinct string of a block once, so equal ids mean equal strings and
-/// different ids mean different strings.
+/// Equal ids mean equal strings. The parser stores each distinct string of a block once, except the
+/// strings of the columns `event_id`, `properties` and `extra`: in all other columns, different ids
+/// mean different strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TextId(pub u32);
 

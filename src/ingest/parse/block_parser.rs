@@ -268,6 +268,7 @@ impl<'a> BlockLines<'a, '_> {
             self.reject_unparsed_lines();
             let number = self.number;
             self.number += 1;
+            self.rows.discard_decoded();
             pos = self.parse_line(number, pos);
             self.emit_if_full();
         }
@@ -389,6 +390,7 @@ impl<'a> BlockLines<'a, '_> {
         self.rows.prepare_envelope(&mut self.envelope);
         let mut inherited = InheritedFields::new(&self.envelope, object);
         self.rows.write_inherited(&mut inherited);
+        self.rows.keep_decoded();
         self.rows.count_envelope_warnings();
         let hash = xxhash_rust::xxh3::xxh3_128(self.rows.buffer.get(object).unwrap_or("").as_bytes());
 

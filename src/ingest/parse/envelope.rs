@@ -4,8 +4,9 @@ use super::extra_fields::{self, InheritedFields};
 use super::fields::{Field, IDS, TEXTS, fields_in};
 use super::line_fields::{FieldValue, LineFields, OtherMember};
 use super::row_builder::{LineKind, RowBuilder};
+use super::text::VariedColumn;
 use super::warnings::Warning;
-use crate::event::{EventRow, TextField};
+use crate::event::{EventRow, TextField, TextId};
 use crate::json::{Kind, Member, Span};
 use crate::settings::IpPolicy;
 
@@ -103,7 +104,9 @@ impl RowBuilder<'_> {
             }
             // The object was just written, so a lookup by its span would find nothing.
             let span = self.write_extra(&mut members);
-            row.set(TextField::Extra, self.interner.intern_optional(self.buffer.get(span)));
+            let extra = self.buffer.get(span);
+            let id = extra.map(|extra| self.interner.intern_varied(VariedColumn::Extra, extra));
+            row.set(TextField::Extra, id.unwrap_or(TextId::NONE));
         }
         self.members = members;
     }

@@ -6,6 +6,7 @@ use super::extra_fields;
 use super::fields::{Field, OBJECTS, fields_in};
 use super::line_fields::{FieldValue, LineFields};
 use super::row_builder::RowBuilder;
+use super::text::VariedColumn;
 use super::warnings::Warning;
 use crate::event::EventRow;
 use crate::json::{Kind, Scanner, Span, TextBuffer, Value, compact, lenient};
@@ -18,11 +19,17 @@ impl RowBuilder<'_> {
         for field in fields_in(line.present() & OBJECTS) {
             let Some((value, column)) = line.get(field).zip(field.column()) else { continue };
             let object = self.object(field, value);
-            if let Some((object, span)) = object {
-                row.set(column, self.intern(span));
-                if field == Field::Properties {
-                    properties = Some(object);
+            let Some((object, span)) = object else { continue };
+            let is_inherited = !value.text.is_none();
+            let id = match self.buffer.get(span) {
+                Some(text) if field == Field::Properties && !is_inherited => {
+                    self.interner.intern_varied(VariedColumn::Properties, text)
                 }
+                _ => self.intern(span),
+            };
+            row.set(column, id);
+            if field == Field::Properties {
+                properties = Some(object);
             }
         }
         properties

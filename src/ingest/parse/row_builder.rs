@@ -78,6 +78,8 @@ pub(super) struct RowBuilder<'a> {
     pub(super) id_input: Vec<u8>,
     /// The strings of the rows.
     pub(super) interner: Interner,
+    /// Length of the decoded text that later records need.
+    fixed_length: usize,
 }
 
 /// The memory that a [`RowBuilder`] passes to the next one.
@@ -106,7 +108,7 @@ impl<'a> RowBuilder<'a> {
         let type_names = ["session_updated", "user_identified"].map(|name| buffer.push(name));
         let categories =
             ["engagement", "system", "error", "performance"].map(|name| (name, buffer.push(name)));
-        RowBuilder {
+        let mut builder = RowBuilder {
             options,
             buffer,
             enricher: RowEnricher::new(enricher, options.ip, &options.visitor_key, memos),
@@ -126,7 +128,23 @@ impl<'a> RowBuilder<'a> {
             categories,
             id_input: Vec::new(),
             interner,
-        }
+            fixed_length: 0,
+        };
+        builder.keep_decoded();
+        builder
+    }
+
+    /// Keeps the text that was decoded so far: later records or events refer to it.
+    pub fn keep_decoded(&mut self) {
+        self.fixed_length = self.buffer.decoded.len();
+        self.interner.fixed_end = (self.buffer.lines.len() + self.fixed_length) as u32;
+    }
+
+    /// Discards the text that was decoded for earlier records. The text of a block would otherwise
+    /// grow beyond the CPU cache.
+    #[inline]
+    pub fn discard_decoded(&mut self) {
+        self.buffer.decoded.truncate(self.fixed_length);
     }
 
     /// Returns the approximate size of the rows and their strings in bytes.

@@ -199,6 +199,6 @@ impl RowBuilder<'_> {
         self.id_input.extend_from_slice(chatbot.as_bytes());
         self.id_input.extend_from_slice(id.as_bytes());
         row.id = name_uuid(&self.id_input).as_u128();
-        row.set(TextField::EventId, self.intern(text));
+        row.set(TextField::EventId, self.interner.intern_event_id(&self.buffer, text));
     }
 }

@@ -305,6 +305,14 @@ impl CodeChanges {
         self.changes.last().map_or(NULL, |(_, code)| *code)
     }
 
+    /// Replaces each code except [`NULL`].
+    pub fn replace_codes(&mut self, new: impl Fn(u32) -> u32) {
+        let changes = std::mem::take(self).changes;
+        for (row, code) in changes {
+            self.set_from(row, if code == NULL { NULL } else { new(code) });
+        }
+    }
+
     /// Returns the number of rows that are not null.
     pub fn count_valid(&self, rows: usize) -> usize {
         self.levels(rows).filter(|(code, _)| *code != NULL).map(|(_, count)| count).sum()

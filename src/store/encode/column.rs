@@ -20,6 +20,13 @@ const UNCACHED_ROWS: u32 = 64;
 pub(super) const PAGE_BYTES: usize = 64 << 20;
 /// Maximum size of a dictionary, which is a single page, in bytes.
 const DICTIONARY_BYTES: usize = 1 << 30;
+/// Number of rows whose strings must all be distinct before the dictionary is no longer searched. If
+/// each string occurs twice in a row group, in any order, a sample of this size contains one of them
+/// twice with a probability of 98 % or more.
+const SAMPLE: usize = 1 << 10;
+/// Length in bytes from which strings are always searched in the dictionary. Storing a long string
+/// once per row could take far more memory than the rows.
+const LONG: usize = 1 << 10;
 
 /// Returns whether a dictionary pays off: at most three quarters of the values are distinct.
 fn dictionary_pays_off(distinct: usize, values: usize) -> bool {
@@ -39,6 +46,9 @@ pub struct TextColumn<'a> {
     /// Codes by the address of the string; empty for the first rows. Rows of one block of events
     /// mostly refer to the same strings in memory, which need not be hashed again.
     cache: Vec<(TextAddress, u32)>,
+    /// Whether the first strings were all distinct. Short strings then get a new code without being
+    /// searched, so several codes can stand for equal strings.
+    is_unsearched: bool,
 }
 
 /// Address and length of a string in memory.
@@ -53,6 +63,7 @@ impl Default for TextColumn<'_> {
             text_bytes: 0,
             table: HashTable::new(),
             cache: Vec::new(),
+            is_unsearched: false,
         }
     }
 }
@@ -83,6 +94,12 @@ impl<'a> TextColumn<'a> {
 
     #[inline]
     fn code(&mut self, row: u32, text: &'a str) -> u32 {
+        if self.is_unsearched && text.len() < LONG {
+            return match self.is_last(text) {
+                true => self.changes.last(),
+                false => append(&mut self.distinct, &mut self.text_bytes, text),
+            };
+        }
         let address = (text.as_ptr() as usize, text.len());
         let slot = ((address.0 ^ address.1).wrapping_mul(0x9e37_79b9) >> 7) % CACHE_SIZE;
         let Some(cached) = self.cache.get(slot) else {
@@ -90,22 +107,42 @@ impl<'a> TextColumn<'a> {
                 // No string has the address 0.
                 self.cache = vec![((0, 0), NULL); CACHE_SIZE];
             }
-            return self.code_by_value(text);
+            return self.code_by_value(row, text);
         };
         if cached.0 == address {
             return cached.1;
         }
-        let code = self.code_by_value(text);
+        let code = self.code_by_value(row, text);
         self.cache[slot] = (address, code);
         code
     }
 
-    fn code_by_value(&mut self, text: &'a str) -> u32 {
-        let last = self.changes.last();
-        match self.distinct.get(last as usize) {
-            Some(last_text) if *last_text == text => last,
-            _ => find_or_insert(&mut self.table, &mut self.distinct, &mut self.text_bytes, text),
+    /// Returns whether a string is that of the previous row.
+    #[inline]
+    fn is_last(&self, text: &str) -> bool {
+        self.distinct.get(self.changes.last() as usize).is_some_and(|last| *last == text)
+    }
+
+    fn code_by_value(&mut self, row: u32, text: &'a str) -> u32 {
+        if self.is_last(text) {
+            return self.changes.last();
         }
+        let before = self.distinct.len();
+        let code = find_or_insert(&mut self.table, &mut self.distinct, &mut self.text_bytes, text);
+        if before < self.distinct.len() && self.distinct.len() == SAMPLE {
+            self.is_unsearched = self.changes.count_valid(row as usize) + 1 == SAMPLE;
+        }
+        code
+    }
+
+    /// Gives equal strings the same code.
+    fn merge_equal_strings(&mut self) {
+        let distinct = std::mem::take(&mut self.distinct);
+        (self.text_bytes, self.table, self.is_unsearched) = (0, HashTable::new(), false);
+        let mut merged =
+            |text| find_or_insert(&mut self.table, &mut self.distinct, &mut self.text_bytes, text);
+        let codes: Vec<u32> = distinct.into_iter().map(&mut merged).collect();
+        self.changes.replace_codes(|code| codes.get(code as usize).copied().unwrap_or(NULL));
     }
 
     /// Encodes the column, with a dictionary if it pays off.
@@ -114,8 +151,9 @@ impl<'a> TextColumn<'a> {
     }
 
     /// Encodes the column with limits for the bytes of a page and of the dictionary.
-    pub(super) fn finish_within(self, rows: usize, page_bytes: usize, dictionary_bytes: usize) -> Chunk {
-        let TextColumn { changes, distinct, text_bytes, .. } = self;
+    pub(super) fn finish_within(mut self, rows: usize, page_bytes: usize, dictionary_bytes: usize) -> Chunk {
+        let TextColumn { changes, distinct, text_bytes, .. } = &self;
+        let text_bytes = *text_bytes;
         let fits = text_bytes + distinct.len() * size_of::<u32>() <= dictionary_bytes;
         if !fits || !dictionary_pays_off(distinct.len(), changes.count_valid(rows)) {
             let lengths = changes
@@ -125,9 +163,14 @@ impl<'a> TextColumn<'a> {
             // A dictionary still pays off if a few long strings repeat among many distinct short
             // ones.
             if !fits || text_bytes > total_bytes / 2 {
-                return Chunk::from_texts(rows, &changes, &distinct, total_bytes, page_bytes);
+                return Chunk::from_texts(rows, changes, distinct, total_bytes, page_bytes);
             }
         }
+        if self.is_unsearched {
+            // Readers compare the codes of a dictionary instead of its strings.
+            self.merge_equal_strings();
+        }
+        let TextColumn { changes, distinct, .. } = self;
         let range = text_range(&distinct);
         Chunk { range, ..Chunk::from_codes(rows, &changes, plain(&distinct), distinct.len()) }
     }
@@ -147,11 +190,17 @@ fn find_or_insert<'a>(
     if let Some((_, code)) = table.find(spread(half), is_same) {
         return *code;
     }
-    let code = distinct.len() as u32;
+    let code = append(distinct, text_bytes, text);
     table.insert_unique(spread(half), (half, code), |(half, _)| spread(*half));
+    code
+}
+
+/// Appends a string and returns its code.
+#[inline]
+fn append<'a>(distinct: &mut Vec<&'a str>, text_bytes: &mut usize, text: &'a str) -> u32 {
     distinct.push(text);
     *text_bytes += text.len();
-    code
+    distinct.len() as u32 - 1
 }
 
 /// A type of numbers that a column can have.

@@ -325,6 +325,64 @@ fn repeated_long_string_among_distinct_ones_is_stored_once() {
     assert_eq!(chunk.pages.len(), 1);
 }
 
+/// Returns the strings of a column, as read from a file by both decoders.
+fn read_back(chunk: super::Chunk, rows: usize) -> Vec<Option<String>> {
+    let mut frame = FrameBuilder::new(Table::Visitors);
+    (0..rows).for_each(|_| frame.row(&[]));
+    let (_, mut columns) = super::from_frame::row_group(Table::Visitors, &frame.finish().unwrap()).unwrap();
+    columns[0] = chunk;
+    let mut builder = FileBuilder::new(Table::Visitors);
+    builder.add(rows, columns).unwrap();
+    let bytes = builder.finish().unwrap();
+    let name = Table::Visitors.columns()[0].name;
+    let ours = Frame::new(decode::read(&OpenFile::Bytes(bytes.clone()), None).unwrap());
+    let [ours, theirs] = [ours, decode_with_polars(OpenFile::Bytes(bytes), None).unwrap()].map(|frame| {
+        let texts = frame.texts(name).unwrap();
+        texts.iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
+    });
+    assert_eq!(ours, theirs);
+    ours
+}
+
+#[test]
+fn dictionary_lists_each_string_once_after_a_distinct_beginning() {
+    let names: Vec<String> = (0..1100).map(|n| format!("n{n}")).collect();
+    let long = "y".repeat(2000);
+    // 1100 distinct strings, then a null, then ten runs of 100 rows each of two of these strings and
+    // of a long one.
+    let mut values: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+    values.push(None);
+    for _ in 0..10 {
+        for text in ["n3", "n1099", &long] {
+            values.extend(std::iter::repeat_n(Some(text), 100));
+        }
+    }
+    let mut column = TextColumn::default();
+    values.iter().for_each(|value| _ = column.push(*value));
+    let chunk = column.finish(values.len());
+    assert_eq!(chunk.dictionary.as_ref().unwrap().1, 1101);
+    let expected: Vec<Option<String>> = values.iter().map(|value| value.map(str::to_owned)).collect();
+    assert_eq!(read_back(chunk, values.len()), expected);
+}
+
+#[test]
+fn column_with_a_distinct_beginning_keeps_its_rows() {
+    // 1200 strings and nulls, all of which follow again. The search ends before that.
+    let values: Vec<Option<String>> =
+        (0..2400).map(|n| (n % 10 != 9).then(|| format!("é{}", n % 1200))).collect();
+    let mut column = TextColumn::default();
+    values.iter().for_each(|value| _ = column.push(value.as_deref()));
+    let chunk = column.finish(values.len());
+    assert!(chunk.dictionary.is_none());
+    assert_eq!(read_back(chunk, values.len()), values);
+
+    // One repetition among the first rows, so the search continues.
+    let mut column = TextColumn::default();
+    let repeated = std::iter::once(&values[0]).chain(&values);
+    repeated.for_each(|value| _ = column.push(value.as_deref()));
+    assert_eq!(column.finish(values.len() + 1).dictionary.unwrap().1, 1080);
+}
+
 #[test]
 fn strings_over_the_page_limit_are_split_into_pages() {
     let short: Vec<String> = (0..200).map(|n| n.to_string()).collect();

@@ -90,6 +90,7 @@ impl BlockLines<'_, '_> {
 
     /// Resets the state for the next record.
     fn begin_record(&mut self, offset: Option<u64>) {
+        self.rows.discard_decoded();
         self.record.values.clear();
         self.record.offset = offset;
         self.record.several = false;
@@ -161,6 +162,10 @@ impl BlockLines<'_, '_> {
             return self.ignore();
         }
         self.record.several = found.len() > 1;
+        if self.record.several {
+            // All events can refer to the same long strings.
+            self.rows.keep_decoded();
+        }
         if row.is_none() {
             let envelope = self.record.values.tree.value(root).raw();
             (self.record.envelope, self.record.envelope_hash) = (Some(envelope), None);

@@ -30,7 +30,7 @@ impl BlockLines<'_, '_> {
                         // Most records of a block have the same map.
                         let of_map = groups.take().filter(|(of, _)| std::ptr::eq(*of, map));
                         let (_, of_map) = groups.insert(
-                            of_map.unwrap_or_else(|| (map, Groups::new(map, pattern, &mut self.rows.buffer))),
+                            of_map.unwrap_or_else(|| (map, Groups::new(map, pattern, &mut self.rows))),
                         );
                         self.text_line(map, of_map, place);
                     }

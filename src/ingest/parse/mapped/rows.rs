@@ -7,12 +7,13 @@ use regex::{CaptureLocations, Regex};
 use super::super::block_parser::BlockLines;
 use super::super::lines::without_line_end;
 use super::super::rejected::{RejectReason, RejectedLine};
+use super::super::row_builder::RowBuilder;
 use super::RecordPlace;
 use super::csv_row::CsvRow;
 use crate::ingest::input::records::distinct_columns;
 use crate::ingest::map::row::{RowField, RowKeys};
 use crate::ingest::map::{Map, Reader};
-use crate::json::{Span, TextBuffer};
+use crate::json::Span;
 
 /// Prefix of the line that names the columns of a W3C log.
 const FIELDS: &str = "#Fields:";
@@ -31,9 +32,10 @@ pub(super) struct Groups<'m> {
 }
 
 impl<'m> Groups<'m> {
-    pub(super) fn new(map: &Map, pattern: &'m Regex, buffer: &mut TextBuffer<'_>) -> Groups<'m> {
+    pub(super) fn new(map: &Map, pattern: &'m Regex, rows: &mut RowBuilder<'_>) -> Groups<'m> {
         let named = || pattern.capture_names().enumerate().filter_map(|(index, name)| Some((index, name?)));
-        let keys = RowKeys::new(named().map(|(_, name)| name), map.pointers(), buffer);
+        let keys = RowKeys::new(named().map(|(_, name)| name), map.pointers(), &mut rows.buffer);
+        rows.keep_decoded();
         let named = named().map(|(index, _)| index).collect();
         Groups { pattern, named, keys, found: pattern.capture_locations() }
     }
@@ -42,7 +44,7 @@ impl<'m> Groups<'m> {
 impl BlockLines<'_, '_> {
     /// Parses lines that match a pattern.
     pub(super) fn run_text(&mut self, map: &Map, pattern: &Regex) {
-        let mut groups = Groups::new(map, pattern, &mut self.rows.buffer);
+        let mut groups = Groups::new(map, pattern, &mut self.rows);
         self.run_lines(map, |lines, map, place| lines.text_line(map, &mut groups, place));
     }
 
@@ -112,7 +114,9 @@ impl BlockLines<'_, '_> {
     }
 
     fn row_keys<'n>(&mut self, names: impl IntoIterator<Item = &'n str>, map: &Map) -> RowKeys {
-        RowKeys::new(names, map.pointers(), &mut self.rows.buffer)
+        let keys = RowKeys::new(names, map.pointers(), &mut self.rows.buffer);
+        self.rows.keep_decoded();
+        keys
     }
 
     /// Begins a row or a line of text, which has no parts. Returns whether to parse it.
