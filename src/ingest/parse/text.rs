@@ -11,8 +11,8 @@ use crate::json::{Span, TextBuffer};
 const LONG: u32 = 256;
 /// Number of strings of a [`VariedColumn`] after which it can be recognized as varied.
 const SAMPLE: u32 = 64;
-/// Length in bytes from which the strings of a [`VariedColumn`] are always interned. Otherwise, many
-/// events that share a long string would each store it.
+/// Length in bytes from which the strings of a [`VariedColumn`] are always interned. Otherwise,
+/// many events that share a long string would each store it.
 const LONG_VARIED: usize = 1 << 10;
 
 /// A column whose strings differ from row to row in many logs.
@@ -33,10 +33,10 @@ struct Repeats {
 
 /// The strings of the rows of a block.
 ///
-/// Event names, user agents, IP addresses and the ids of people and sessions repeat from row to row.
-/// They are stored once: two rows of a block have the same string in such a column if and only if
-/// they have the same [`TextId`]. In the columns `event_id`, `properties` and `extra`, equal strings
-/// can have different ids, since searching strings that do not repeat takes time for nothing.
+/// Event names, user agents, IP addresses and the ids of people and sessions repeat from row to
+/// row. They are stored once: two rows of a block have the same string in such a column if and only
+/// if they have the same [`TextId`]. In the columns `event_id`, `properties` and `extra`, equal
+/// strings can have different ids: their strings seldom repeat, and searching them takes time.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     /// The strings.

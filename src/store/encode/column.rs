@@ -20,9 +20,9 @@ const UNCACHED_ROWS: u32 = 64;
 pub(super) const PAGE_BYTES: usize = 64 << 20;
 /// Maximum size of a dictionary, which is a single page, in bytes.
 const DICTIONARY_BYTES: usize = 1 << 30;
-/// Number of rows whose strings must all be distinct before the dictionary is no longer searched. If
-/// each string occurs twice in a row group, in any order, a sample of this size contains one of them
-/// twice with a probability of 98 % or more.
+/// Number of rows whose strings must all be distinct before the dictionary is no longer searched.
+/// If each string occurs twice in a row group, in random order, a sample of this size contains one
+/// of them twice with a probability of 98 % or more.
 const SAMPLE: usize = 1 << 10;
 /// Length in bytes from which strings are always searched in the dictionary. Storing a long string
 /// once per row could take far more memory than the rows.

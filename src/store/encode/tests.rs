@@ -348,8 +348,8 @@ fn read_back(chunk: super::Chunk, rows: usize) -> Vec<Option<String>> {
 fn dictionary_lists_each_string_once_after_a_distinct_beginning() {
     let names: Vec<String> = (0..1100).map(|n| format!("n{n}")).collect();
     let long = "y".repeat(2000);
-    // 1100 distinct strings, then a null, then ten runs of 100 rows each of two of these strings and
-    // of a long one.
+    // 1100 distinct strings, then a null, then ten runs of 100 rows each of two of these strings
+    // and of a long one.
     let mut values: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
     values.push(None);
     for _ in 0..10 {
@@ -367,7 +367,7 @@ fn dictionary_lists_each_string_once_after_a_distinct_beginning() {
 
 #[test]
 fn column_with_a_distinct_beginning_keeps_its_rows() {
-    // 1200 strings and nulls, all of which follow again. The search ends before that.
+    // 1200 strings and nulls, which all follow again. The search ends before that.
     let values: Vec<Option<String>> =
         (0..2400).map(|n| (n % 10 != 9).then(|| format!("é{}", n % 1200))).collect();
     let mut column = TextColumn::default();

@@ -3,9 +3,9 @@
 //! - [`format_detection`] decides how a file is read, based on its beginning; [`formats`] holds the
 //!   user's choices.
 //! - [`record_reader`] reads a file in blocks of native lines, or of records: JSON [`values`] that
-//!   span lines, [`rows`] of CSV with the names of their [`columns`], and the contents of wrappings.
-//!   The [`unwrapper`] extracts these, together with the [`defaults`] that a wrapping supplies.
-//!   [`nested`] decides which values inside a wrapping are wrapped again.
+//!   span lines, [`rows`] of CSV with the names of their [`columns`], and the contents of
+//!   wrappings. The [`unwrapper`] extracts these, together with the [`defaults`] that a wrapping
+//!   supplies. [`nested`] decides which values inside a wrapping are wrapped again.
 //!
 //! The types below describe such a block to the parser.
 

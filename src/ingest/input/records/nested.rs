@@ -1,9 +1,9 @@
 //! Decides whether the values inside a wrapping are wrappings themselves.
 //!
 //! The keys of some shippers are so common (`message`, `date`) that other objects have them too.
-//! Such an object resembles a wrapping whose text is no event, and would be ignored. Values in which
-//! a map finds nothing are therefore held back. If the map finds an event in a later value of the
-//! file, they are ignored. Otherwise they are no wrappings, and are read or rejected like other
+//! Such an object resembles a wrapping whose text is no event, and would be ignored. Values in
+//! which a map finds nothing are therefore held back. If the map finds an event in a later value of
+//! the file, they are ignored. Otherwise they are no wrappings, and are read or rejected like other
 //! objects.
 
 use super::Position;
@@ -61,8 +61,8 @@ impl NestedWrappings {
         std::mem::take(&mut known.held).len() as u64
     }
 
-    /// Holds a value back that contained no event. Returns the values that are no wrappings, because
-    /// there are too many of them.
+    /// Holds a value back that contained no event. Returns the values that are no wrappings,
+    /// because there are too many of them.
     pub fn hold(&mut self, map: &Map, value: HeldValue) -> Vec<HeldValue> {
         let known = self.of_map(map);
         known.bytes += value.text.len();

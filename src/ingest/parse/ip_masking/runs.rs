@@ -37,8 +37,8 @@ pub(super) fn each_address(text: &[u8], is_json: bool, mut each: impl FnMut(Addr
 }
 
 /// Returns whether an IP address starts inside an escape of JSON: after an odd number of
-/// backslashes, or among the digits of `\\uXXXX` at any depth. Masking would destroy the escape. The
-/// letter of `\\b::` counts as an escape at any depth too, since the address `b::` has no host.
+/// backslashes, or among the digits of `\\uXXXX` at any depth. Masking would destroy the escape.
+/// The letter of `\\b::` counts as an escape at any depth too, since the address `b::` has no host.
 fn starts_in_escape(text: &[u8], address: &Address) -> bool {
     let start = address.start;
     let backslashes = |end: usize| {
