@@ -134,7 +134,7 @@ impl EventTables<'_> {
         EventTables { head, style, drawn: 0 }
     }
 
-    /// Draws the next table, which other events follow.
+    /// Draws a table that is not the last one.
     pub(crate) fn next(&mut self, events: &[Record]) -> String {
         let is_first = self.drawn == 0;
         self.drawn += events.len();

@@ -96,7 +96,7 @@ impl EventTags<PerformanceTag> for PerformanceTags {
     fn bind<'f>(&'f self, frame: &'f Frame) -> Result<BoundTags<'f, PerformanceTag>> {
         let (names, categories) = (frame.texts("event_name")?, frame.texts("event_category")?);
         let mut times = PropertyTimes::new(frame.texts("properties")?);
-        // The kind of a name, and a category that events of the name have.
+        // For each name, its kind, the category of one of its events, and whether that is `error`.
         let mut name_cache = ViewCache::new((EventName::Other, NULL_TOKEN, false));
         let mut number_cache = ViewCache::new(None);
         Ok(Box::new(move |row| {

@@ -114,7 +114,7 @@ impl<'a> SessionGroups<'a> {
 }
 
 /// Computes the sums over the sequences of the sessions of each group, and of all sessions at the
-/// end. Returns `None` if the values of events are so many that they have to be read first.
+/// end. Returns `None` if the groups must be found in advance: see `fold_event_values`.
 pub(crate) fn fold_groups<S: Send + Sync + 'static, T: Tag, F: SequenceFold<S, T>>(
     groups: &SessionGroups<'_>,
     query: &Query,
@@ -181,14 +181,14 @@ pub(super) trait SessionSets: Sync {
     /// Calls `visit` with the groups of a set.
     fn with_groups(&self, set: u64, visit: impl FnOnce(&[u32]));
 
-    /// Returns what has sums.
+    /// Returns whether there is a sum for each set or for each group.
     fn kind(&self) -> SumKind;
 
-    /// Receives that more than [`MAX_SETS`] sets have sums. The sums are then incomplete.
+    /// Called if more than [`MAX_SETS`] sets have sums. The sums are then incomplete.
     fn on_too_many(&self) {}
 }
 
-/// What has sums while sequences are added.
+/// The objects that have sums while sequences are added.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SumKind {
     /// Each set.
@@ -366,7 +366,8 @@ impl<S, T, F: SequenceFold<S, T>, L: SessionSets> SequenceFold<(Candidate<S>, u3
     }
 }
 
-/// Values of sessions together with the sets of their groups, which `sets` has by frame and row.
+/// The values of sessions, each with the set of the session's groups. `sets` contains these sets by
+/// frame and row.
 pub(super) struct InSets<'a, S> {
     pub values: &'a dyn SessionValues<Value = S>,
     pub sets: &'a [RowSets],

@@ -155,7 +155,7 @@ fn threshold_selects_only_numbers_and_versions() {
         let conditions = Where::parse("--where", text, Subject::Events).unwrap().on_events();
         accepts(&conditions, &builder.finish().unwrap())
     };
-    // "b" is greater than "4" as a string, and less than no digit.
+    // Compared as strings, some of these texts would be greater or less than 4.
     for operator in ["<", "<=", ">", ">="] {
         for text in ["\"bad\"", "\"n/a\"", "\"\"", "null", "true", "[5]", "{\"a\":5}"] {
             assert!(!holds(text, &format!("properties.rating{operator}4")), "{text} {operator}");

@@ -44,13 +44,13 @@ pub(crate) struct ValueGroup {
     pub class: u32,
 }
 
-/// The groups of a breakdown, and the groups of classes.
+/// The groups of a breakdown, and the group to which each class belongs.
 pub(crate) struct RankedGroups {
     /// The groups, most sessions first.
     pub groups: Vec<ValueGroup>,
-    /// The groups of the classes with a group of their own.
+    /// The number of the group, by class, for classes that have their own group.
     by_class: HashMap<u32, u32>,
-    /// The group of all other classes.
+    /// The number of the group of all other classes.
     other: u32,
 }
 

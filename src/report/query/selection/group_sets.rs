@@ -1,7 +1,7 @@
 //! The groups of each session, as the number of a set of groups.
 //!
-//! A session has one group, or with values of events several. Most sessions share their set of
-//! groups with many others.
+//! A session is in one group, or in several if the groups are values of events. Most sessions share
+//! their set of groups with many others.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,7 +27,7 @@ struct Numbered {
 pub(crate) type RowSets = Arc<Vec<u32>>;
 
 impl GroupSets {
-    /// Returns the set of no groups.
+    /// Creates the numbers; only the set of no groups has one yet.
     pub fn new() -> GroupSets {
         let sets = GroupSets(Mutex::default());
         sets.number(&[]);
@@ -50,7 +50,8 @@ impl GroupSets {
         number
     }
 
-    /// Returns the set with one more group, which follows the groups of the set.
+    /// Returns the number of a set with one more group, which must be greater than the groups of
+    /// the set.
     fn with(&self, set: u32, group: u32) -> u32 {
         let groups = {
             let numbered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
