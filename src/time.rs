@@ -13,7 +13,7 @@ pub const HOUR: Micros = 3600 * SECOND;
 /// Microseconds in a day of 24 hours.
 pub const DAY: Micros = 86_400 * SECOND;
 
-/// The current time as a value. The library never reads the system clock.
+/// The current time as a value. Only the command line reads the system clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     /// The current time.

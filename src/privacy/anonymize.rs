@@ -42,7 +42,7 @@ pub(crate) struct AnonymizeOptions {
     pub(crate) clock: Clock,
     /// The number of days, including today, whose IP addresses are retained.
     pub(crate) older_than_days: u32,
-    /// Report the number of IP addresses to remove, and change nothing.
+    /// Whether to change nothing and report what would be removed.
     pub(crate) dry_run: bool,
     /// How long to wait for another writer.
     pub(crate) lock_timeout: Duration,

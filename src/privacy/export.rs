@@ -19,11 +19,11 @@ use crate::time::{Day, Micros};
 /// Options of an export.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExportOptions {
-    /// The identifiers of the person; all events if empty.
+    /// The identifiers of the person; empty for all events.
     pub(crate) identifiers: Vec<Identifier>,
     /// The first and last day of the events in the store's time zone; `None` for all days.
     pub(crate) days: Option<(Day, Day)>,
-    /// The chatbots; all if empty.
+    /// The chatbots; empty for all.
     pub(crate) chatbots: Vec<String>,
     /// The path of the secret key, if it is not in the store.
     pub(crate) key_file: Option<PathBuf>,

@@ -38,7 +38,7 @@ pub struct RejectRecord {
     pub file: String,
     /// Line number in the input file, from 1.
     pub line: u64,
-    /// Index of the envelope's element, from 0; `None` if the line is not an envelope.
+    /// Index of the element in its envelope, from 0; `None` for a whole line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,
     /// Offset of the record in the decompressed file, if a line contains several records or a
@@ -78,8 +78,9 @@ pub struct RejectRecord {
     /// Whether the stored bytes are only part of a record. The rest of the record is not stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_part: bool,
-    /// The number of times that the line occurs in its file, if it is more than one. Repeats in
-    /// later batches are not counted: the record is immutable by then.
+    /// The number of times that the line occurs in a file, if it is more than one. If several files
+    /// contain the line, the largest number. Repeats in later batches are not counted: the record
+    /// is immutable by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
 }

@@ -100,11 +100,12 @@ impl<'a> PrunedSessions<'a> {
         if !is_partial.contains(&true) {
             return Ok(());
         }
-        // Most rows can be partial, and a file does not fit into the budget with all of them.
+        // Most rows can be partial. Together they can exceed the memory budget, so the file is read
+        // in pieces.
         let mut groups = self.source.row_groups(file, None)?;
         let mut is_partial = is_partial.into_iter();
         while let Some(piece) = groups.next_piece(ROWS_TOGETHER)? {
-            // A file of another program is a single piece.
+            // A file that another program wrote is a single piece of any size.
             for start in (0..piece.height()).step_by(ROWS_TOGETHER) {
                 let rows = piece.slice(start, ROWS_TOGETHER);
                 let is_partial: Vec<bool> = is_partial.by_ref().take(rows.height()).collect();

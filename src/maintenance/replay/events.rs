@@ -60,8 +60,8 @@ struct FileReader<'a> {
     shard: KeyShard,
     /// The row groups of the file, once it is open.
     groups: Option<RowGroups<'a>>,
-    /// The rows of the shard in the current piece of a row group, if some of them are left. The
-    /// piece of a shard is a whole row group.
+    /// The rows of the shard in the current piece of a row group, if some of them are left. If the
+    /// replay is divided into several shards, a piece is a whole row group.
     piece: Option<Frame>,
     /// The number of all rows of that piece, including those of other shards.
     piece_rows: usize,

@@ -2,8 +2,9 @@
 //! addresses.
 //!
 //! IP addresses are removed from events by UTC date and from sessions by the day on which they
-//! started. Near that boundary, the session can have an IP address that its events have lost, or
-//! the reverse. This is not a difference, and a rebuild must not restore the IP address.
+//! started. Near the last of these days, a session can therefore have an IP address that its events
+//! have lost, or the reverse. This is not a difference, and a rebuild must not restore the IP
+//! address.
 
 use crate::event::Position;
 use crate::ingest::parse::ip_masking;

@@ -24,7 +24,7 @@ pub struct SyncAll {
 }
 
 /// Types of file systems whose sync makes all changes durable: ext2 to ext4, XFS, Btrfs and F2FS;
-/// also tmpfs, where no sync makes anything durable.
+/// also tmpfs, whose files are in memory and are never durable.
 #[cfg(target_os = "linux")]
 const DURABLE: [u64; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
 
@@ -57,7 +57,7 @@ impl SyncAll {
     }
 }
 
-/// Returns whether the kernel reports writes that failed before the file system was synced.
+/// Returns whether a sync reports all writes that failed since the file system was opened.
 #[cfg(target_os = "linux")]
 fn reports_failed_writes() -> bool {
     static REPORTS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
