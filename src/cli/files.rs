@@ -36,7 +36,7 @@ enum Table {
     Sessions,
     /// One row per chatbot and day.
     DailyStats,
-    /// One row per visitor, with the time first seen.
+    /// One row per visitor id, with the time of its first event.
     Visitors,
 }
 

@@ -23,15 +23,15 @@ pub enum Rule {
     NameGeneric,
     /// The category is not a standard one.
     Category,
-    /// The properties have more than 1 KiB.
+    /// The properties are larger than 1 KiB.
     PropertiesSize,
     /// A property has more than one type.
     MixedTypes,
-    /// An email address in a property or URL.
+    /// An email address in a property, a URL or the page title.
     EmailAddress,
-    /// A phone number in a property or URL.
+    /// A phone number in a property, a URL or the page title.
     PhoneNumber,
-    /// A payment card number in a property or URL.
+    /// A payment card number in a property, a URL or the page title.
     CardNumber,
     /// The tracking plan does not have the event.
     PlanUnknownEvent,

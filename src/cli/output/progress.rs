@@ -56,7 +56,7 @@ fn set_template(bar: &ProgressBar, template: &str) {
 }
 
 /// Returns the rate in bytes per second and the remaining time, as text that follows a position.
-/// Empty until bytes were processed: nothing is known about the remaining time before.
+/// Empty until bytes have been processed, since the remaining time is unknown before.
 fn rate(position: u64, per_second: f64, remaining: Duration) -> String {
     match position > 0 && per_second >= 1.0 {
         true => format!(" {}/s, {:#} left", HumanBytes(per_second as u64), HumanDuration(remaining)),

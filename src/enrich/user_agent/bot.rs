@@ -71,8 +71,8 @@ struct Environment<'a> {
     /// Whether the client is an app or a browser on a desktop. Its user agent names the operating
     /// system, and does not quote a browser's user agent after its own name.
     on_desktop: bool,
-    /// Whether the client is such an app on Windows or macOS. Bots run on Linux, or quote the user
-    /// agent of a browser.
+    /// Whether the client is an app, but not a browser, on Windows or macOS. Bots run on Linux, or
+    /// quote the user agent of a browser.
     in_desktop_app: bool,
     /// Whether the client is a browser: its user agent names the platform and the engine.
     whole_browser: bool,
@@ -203,7 +203,7 @@ fn gives_contact(evidence: &Evidence<'_>, runs: &Environment<'_>) -> bool {
     evidence.has("+http") || (!is_browser && runs.has_contact)
 }
 
-/// Words in the names of feed readers, which fetch pages without a person on the desktop too.
+/// Words in the names of feed readers, which fetch pages without a person, even on the desktop.
 const FEED_READERS: [&str; 4] = ["feed", "rss", "newswire", "newsgator"];
 
 /// Returns the whole word around a token of a bot, and the version after it.

@@ -1,5 +1,5 @@
-//! Recognizes inputs that contain no lines of JSON by their first bytes, so that the error can say
-//! what they are and how to read them.
+//! Recognizes inputs that are not logs by their first bytes, so that the error can say what they
+//! are and how to read them.
 //!
 //! An input of text whose first line is invalid counts as a log, because its other lines can be
 //! valid.

@@ -90,7 +90,7 @@ pub struct Map {
     pub pattern: Option<Regex>,
     /// The conditions by which the map is detected.
     pub detect: Vec<Alternatives>,
-    /// The conditions under which a record is ignored: if all conditions of any element hold.
+    /// Lists of conditions. A record is ignored if all conditions of any list hold.
     pub ignore: Vec<Vec<Condition>>,
     /// The strings that are null.
     pub nulls: Nulls,

@@ -30,7 +30,7 @@ pub(super) enum LineKind {
     Identify,
 }
 
-/// The source of a generated id, for an event without one.
+/// The source from which the id of an event without an id is generated.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum IdSource {
     /// The text of the line.
@@ -52,7 +52,7 @@ pub(super) struct RowBuilder<'a> {
     enricher: RowEnricher<'a>,
     rows: Vec<EventRow>,
     pub(super) warnings: Warnings,
-    /// The warnings about the current event. A rejected event counts none.
+    /// The warnings about the current event. They are not counted if the event is rejected.
     pub(super) pending: Vec<Warning>,
     /// The fields of the current event that have the wrong type.
     pub(super) wrong_types: FieldSet,

@@ -104,7 +104,7 @@ impl Backpressure {
         !state.closed
     }
 
-    /// Counts a file whose end has been received.
+    /// Subtracts a file whose end has been received from the open files.
     pub fn end_file(&self) {
         self.change(|state| state.files -= 1);
     }

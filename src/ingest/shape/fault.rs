@@ -81,7 +81,7 @@ fn not_json(raw: &[u8]) -> String {
         Err(error) => {
             let message = error.to_string();
             let what = message.rsplit_once(" at line").map_or(message.as_str(), |(what, _)| what);
-            // The error of `"C:\None"` is in a string, which may contain anything else.
+            // In `"C:\None"`, the error is inside a string, where `None` is text.
             let literal = foreign_literal(&text, error.column()).filter(|_| what != "invalid escape");
             if let Some((literal, at)) = literal {
                 return format!("{literal} at character {at} is not JSON");

@@ -26,7 +26,7 @@ pub(super) fn each_address(text: &[u8], is_json: bool, mut each: impl FnMut(Addr
         found = merge(found);
     }
     if memchr(b'\\', text).is_some() {
-        // So can a backslash: `C:\x10.0.0.1`.
+        // A backslash can be literal too: `C:\x10.0.0.1`.
         let mut literal = Vec::new();
         in_plain_text(text, |address| literal.push(address));
         literal.retain(|address| !(overlaps(&found, address) || is_json && starts_in_escape(text, address)));

@@ -93,7 +93,8 @@ impl<'t> CsvRow<'t> {
         end
     }
 
-    /// Adds a field whose text begins after a quote, and returns its end after the last quote.
+    /// Adds a quoted field, given the position after its opening quote. Returns the position after
+    /// the field.
     fn quoted(&mut self, start: usize) -> usize {
         let text = self.text;
         let bytes = text.as_bytes();
