@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::difference::Differences;
 use crate::error::Result;
+use crate::event::parse_uuid;
 use crate::ingest::batch::stored_ids::EventKeys;
 use crate::prehashed::PreHashed;
 use crate::store::columns::Table;
@@ -59,8 +60,9 @@ fn check_file(
                 Some((last, key)) if *last == token => key,
                 _ => &of_chatbot.insert((token, keys.chatbot_keys(chatbot))).1,
             };
-            let id = ids.get(row).and_then(|id| uuid::Uuid::try_parse(id).ok()).unwrap_or_default();
-            if !is_new(key(id.as_u128())) {
+            let id = ids.get(row).and_then(parse_uuid).unwrap_or_default();
+            if !is_new(key(id)) {
+                let id = uuid::Uuid::from_u128(id);
                 differences.add("events", || format!("event {id} of chatbot {chatbot:?} is stored twice"));
             }
         }

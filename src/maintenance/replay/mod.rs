@@ -79,7 +79,7 @@ pub(super) struct KeyShard {
 
 /// Number of sessions of a date that are replayed together. A session takes about a kilobyte if it
 /// equals its stored row, and twice as much otherwise.
-pub(super) const SESSIONS_TOGETHER: u64 = 1 << 16;
+pub(super) const SESSIONS_TOGETHER: u64 = 1 << 17;
 
 impl KeyShard {
     /// All session keys.

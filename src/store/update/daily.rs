@@ -11,7 +11,7 @@ use hashbrown::HashSet;
 
 use super::bounded_parallel;
 use super::daily_inputs::{PartialDay, aggregate_day, first_seen_on};
-use super::monthly_rows::{MonthlyRows, Rows, row_of};
+use super::monthly_rows::{MonthlyRows, Rows};
 use super::partition::encode_file;
 use super::pruned_days::{
     CountedVisitors, PrunedDays, RetainedStats, counted_visitors_on, is_pruned_for_any_chatbot,
@@ -130,9 +130,9 @@ impl Month<'_> {
             parts.iter().flat_map(BTreeMap::keys).for_each(|day| drop(aggregates.remove(day)));
         }
         for part in parts.drain(..) {
-            let before = stored.find(&part)?;
+            let mut before = stored.find(&part)?;
             let days = part.into_iter().map(|(day, chatbots)| (day, chatbots, aggregates.remove(&day)));
-            let (rows, read) = self.recompute(&before, days.collect())?;
+            let (rows, read) = self.recompute(&mut before, days.collect())?;
             sessions_read += read;
             stored.replace(&before, &rows)?;
         }
@@ -144,10 +144,11 @@ impl Month<'_> {
     }
 
     /// Returns the rows after the change: the new values of the rows in `before`, and rows for
-    /// chatbots and days that have no row yet. Also returns the number of sessions that were read.
+    /// chatbots and days that have no row yet. Rows that do not change are removed from `before`
+    /// and not returned. Also returns the number of sessions that were read.
     fn recompute(
         &self,
-        before: &Rows,
+        before: &mut Rows,
         days: Vec<(Day, HashSet<String>, Option<PartialDay>)>,
     ) -> Result<(Rows, u64)> {
         let ledger = self.pruned.ledger();
@@ -180,11 +181,16 @@ impl Month<'_> {
                 of_day.extend(kept.map(|(chatbot, row)| (chatbot.clone(), row.clone())));
                 self.adjust_pruned_day(&mut of_day, day, retained, &counted);
             }
-            for row in of_day.values_mut() {
-                if let Some(old) = row_of(before, day, &row.chatbot_id) {
-                    row.created_at = old.created_at;
-                    row.updated_at = if row.same_metrics(old) { old.updated_at } else { self.now };
-                }
+            if let Some(old_rows) = before.get_mut(&day) {
+                of_day.retain(|chatbot, row| {
+                    let Some(old) = old_rows.get(chatbot) else { return true };
+                    if row.same_metrics(old) {
+                        old_rows.remove(chatbot);
+                        return false;
+                    }
+                    (row.created_at, row.updated_at) = (old.created_at, self.now);
+                    true
+                });
             }
             rows.insert(day, of_day);
         }

@@ -105,8 +105,8 @@ impl<'a> MonthlyRows<'a> {
         Ok(rows)
     }
 
-    /// Replaces the rows that the last call of [`find`](MonthlyRows::find) returned. Rows that are
-    /// equal in `before` and `after` stay.
+    /// Replaces rows in `before`, which the last call of [`find`](MonthlyRows::find) returned, with
+    /// those in `after`. Rows that are equal in both or in neither of them stay.
     ///
     /// # Errors
     /// Fails if the new rows cannot be converted.
@@ -209,7 +209,7 @@ fn wanted_rows(frame: &Frame, wanted: &ChangedRows) -> Result<Vec<u32>> {
 }
 
 /// Returns the row of a day and a chatbot.
-pub(super) fn row_of<'r>(rows: &'r Rows, day: Day, chatbot: &str) -> Option<&'r DailyStats> {
+fn row_of<'r>(rows: &'r Rows, day: Day, chatbot: &str) -> Option<&'r DailyStats> {
     rows.get(&day)?.get(chatbot)
 }
 
