@@ -113,7 +113,7 @@ fn has_metadata(path: &Path) -> std::io::Result<bool> {
 fn read(record: &LookupResult<'_, Vec<u8>>) -> LocationLookup {
     let text = |path: &[&str]| {
         let path: Vec<PathElement<'_>> = path.iter().map(|key| PathElement::Key(key)).collect();
-        // A field of another type counts as missing.
+        // A field that is not a string counts as missing.
         record.decode_path::<&str>(&path).ok().flatten().map(str::trim).filter(|text| !text.is_empty())
     };
     let country =

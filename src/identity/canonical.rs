@@ -38,8 +38,9 @@ pub(crate) fn canonical(text: &str, case: Case) -> Cow<'_, str> {
     }
 }
 
-/// Returns the canonical form of a string with its offsets; `None` if the string is already
-/// canonical. The case of ASCII letters is not changed. Bytes that are not UTF-8 are kept.
+/// Returns the canonical form of a string with its offsets; `None` if the string can be compared as
+/// it is: if it is canonical, or if it is ASCII without a label that encodes Unicode. The caller
+/// must ignore the case of such an ASCII string itself. Bytes that are not UTF-8 are kept.
 ///
 /// `offsets` are the offsets of `text`, if it is itself a decoded layer.
 pub(crate) fn layer(text: &[u8], offsets: Option<&[usize]>, case: Case) -> Option<DecodedLayer> {

@@ -10,7 +10,8 @@ use super::text_buffer::TextBuffer;
 /// Length of the longest key that is compared as one word, in bytes.
 const WORD: usize = 16;
 
-/// The length of a key and three of its bytes. Two keys with different tags are different.
+/// The length of a key and three of its bytes. Two keys with different tags are different, unless
+/// one of the tags is [`KeyTag::UNKNOWN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeyTag(pub(super) u32);
 

@@ -153,7 +153,7 @@ pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
 /// Returns whether a key, given as the text between its quotes, is `name`. Escapes are decoded.
 #[inline]
 pub fn key_is(key: &str, name: &str) -> bool {
-    // A valid escape is longer than its character, so their length decides about most keys.
+    // A valid escape is longer than its character, so comparing lengths rules out most keys.
     let has_escape = || memchr(b'\\', key.as_bytes()).is_some();
     match key.len().cmp(&name.len()) {
         Ordering::Less => false,

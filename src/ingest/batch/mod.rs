@@ -80,8 +80,8 @@ pub struct WriteContext<'a> {
     pub ledger: &'a Ledger,
     /// Finds the events of forgotten people; `None` if there are none.
     pub suppression: Option<&'a Suppression>,
-    /// Spans of sessions that already include their events. Such events are stored, but not counted
-    /// again.
+    /// The time spans of sessions that were added as rows, which already count their events. Events
+    /// in these spans are stored, but not counted again.
     pub counted: Option<&'a SessionSpans>,
     /// The current time.
     pub now: Micros,

@@ -25,8 +25,8 @@ pub struct FileStatus {
 /// The longest time between two steps of a file system's clock, in nanoseconds, with a margin. The
 /// slowest clock of Linux advances every 10 ms.
 const TICK: i64 = 50_000_000;
-/// The longest time between two steps of a clock that counts whole seconds. The clock of FAT counts
-/// two seconds.
+/// The longest time between two steps of a clock that counts whole seconds. FAT records times in
+/// steps of two seconds.
 const TICK_OF_SECONDS: i64 = 2_000_000_000;
 
 impl FileStatus {

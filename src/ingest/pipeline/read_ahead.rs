@@ -58,8 +58,8 @@ struct UnparsedBlock {
     extent: BlockExtent,
 }
 
-/// Starts one reading thread and one parsing thread per processor, or fewer if no more can be
-/// started. They send messages to `sender` and stop when `backpressure` is closed.
+/// Starts a reading thread, and a parsing thread for each processor, or fewer parsing threads if no
+/// more can be started. They send messages to `sender` and stop when `backpressure` is closed.
 ///
 /// # Errors
 /// Fails if the reading thread or all parsing threads cannot be started. The caller must then close

@@ -1,6 +1,6 @@
 //! Reads files again for rejected lines whose stored text is not sufficient.
 //!
-//! A file is read as by an ingest, but only records whose hash equals that of a rejected line are
+//! A file is read as in an ingest, but only records whose hash equals that of a rejected line are
 //! parsed: see [`Selection`]. Even if the file was replaced or changed in the meantime, no other
 //! event of it is stored. Memory is bounded by one block of the file and its events.
 
@@ -39,7 +39,8 @@ pub(super) struct FileReject {
     pub from: InFile,
     /// The lines.
     pub selection: Selection,
-    /// The position of each line in the held files of rejected lines.
+    /// For each line, the index of its file among the files of rejected lines with waiting lines,
+    /// and the index of the line in that file.
     pub places: Vec<(u32, u32)>,
 }
 

@@ -1,4 +1,4 @@
-//! Guesses which keys contain which columns, by names and values.
+//! Guesses which keys contain which fields, by names and values.
 //!
 //! Guesses are used for draft maps and for hints in messages. No event is read according to a
 //! guess.
@@ -151,7 +151,7 @@ const NAMES: [(Field, &[&str]); 22] = {
     ]
 };
 
-/// Guesses at the fields of keys.
+/// Guesses which keys contain which fields.
 #[derive(Debug, Default)]
 pub struct Guesses {
     /// The fields with their pointers or templates, in the order of a map.

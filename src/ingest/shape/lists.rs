@@ -36,7 +36,8 @@ pub fn find(records: &[Value]) -> Option<Events<'_>> {
     Some(events).filter(|events| !events.names.is_empty())
 }
 
-/// Returns the elements of the longest list of objects in the current objects.
+/// Returns the elements of the longest list of objects within the current objects. Only lists whose
+/// elements have times, or contain lists of objects with times, are considered.
 fn inner<'v>(events: &Events<'v>) -> Option<Events<'v>> {
     let mut places: Vec<Vec<String>> = Vec::new();
     for object in events.levels.iter().filter_map(|levels| levels.last()) {

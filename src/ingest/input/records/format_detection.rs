@@ -41,7 +41,7 @@ pub fn detect_format(
     detect(blocks, candidates, given, false)
 }
 
-/// Returns how the rest of a file is read whose beginning was read with the map `given`: see
+/// Returns how to read the rest of a file, given the map that read its beginning: see
 /// [`detect_format`]. The wrapping of the rest need not contain an event.
 ///
 /// # Errors

@@ -180,8 +180,8 @@ fn v6_in(
 /// Returns whether text that parses as an IPv6 address is part of a path, such as `d::add` in
 /// `std::add`.
 ///
-/// It is part of a longer word or path, and has either one group (`category::12`) or no digit and
-/// no prefix with which hosts have addresses.
+/// This is the case if it belongs to a longer word or path, and if it has only one group
+/// (`category::12`), or no digit and no prefix that IP addresses of hosts have.
 fn is_path(run: &str, address: &Address, ip: Ipv6Addr, around: Surroundings) -> bool {
     let text = run.get(address.start..address.end).unwrap_or("");
     let (before, after) = (run.get(..address.start).unwrap_or(""), run.get(address.end..).unwrap_or(""));
