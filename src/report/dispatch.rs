@@ -482,8 +482,9 @@ pub fn run(tables: &dyn Tables, request: &ReportRequest) -> Result<ReportOutcome
     Ok(outcome)
 }
 
-/// Computes the requested report of each chatbot, those with the most sessions first, and passes
-/// them to `each` one by one. With very many chatbots, all reports together would take gigabytes.
+/// Computes the requested report for each chatbot, in descending order of their sessions, and
+/// passes the reports to `each` one by one. With very many chatbots, all reports together would
+/// take gigabytes.
 ///
 /// # Errors
 /// Returns the errors of [`run`] and of `each`.

@@ -177,8 +177,8 @@ impl SessionIndex {
         self.days.last().map_or(0, |day| day.offset.saturating_add(day.sessions.len() as u32))
     }
 
-    /// Sets the time of the last event to that of the sessions for which `is_counted` is true. It
-    /// gets their numbers. A bot can have sessions of months, whose events need not be read.
+    /// Restricts [`last`](SessionIndex::last) to the sessions for whose numbers `is_counted`
+    /// returns `true`. A bot can have sessions of months, whose events need not be read.
     pub fn restrict_last(&mut self, is_counted: impl Fn(usize) -> bool) {
         let sessions = self.days.iter().flat_map(|day| &day.sessions).enumerate();
         let counted = sessions.filter(|(number, _)| is_counted(*number));

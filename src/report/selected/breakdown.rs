@@ -35,8 +35,8 @@ fn counted(request: &ReportRequest, kind: ReportKind) -> Query {
     }
 }
 
-/// Computes a report, with the same report for each of the values with the most sessions, and for
-/// all others together.
+/// Computes a report on all sessions, and the same report for each of the values with the most
+/// sessions and for all other values together.
 pub(in crate::report) fn break_down(
     tables: &dyn Tables,
     request: &ReportRequest,
@@ -69,7 +69,7 @@ pub(in crate::report) fn break_down(
     Ok(answer(tables, request, &breakdown, all, groups.into_iter().zip(answers)))
 }
 
-/// Returns the answer for all sessions with those of the groups.
+/// Returns the answer for all sessions, with the answers of the groups and notes added.
 fn answer(
     tables: &dyn Tables,
     request: &ReportRequest,

@@ -1,8 +1,9 @@
-//! Sequences of the sessions of each value that their events have.
+//! Sequences of the sessions in each group of a breakdown by fields of events.
 //!
-//! Which groups a session is in is known once all its events are read. The read of its sequence
-//! reads these events anyway, so it finds their values too. Values are read in advance only if
-//! there are so many that each session could have a set of its own.
+//! A session is in the groups of the values that its events have, so its groups are known once all
+//! its events are read. The read of its sequence reads these events anyway, so it finds their
+//! values too. Values are read in advance only if [`fold_event_values`] returns `None`, for example
+//! because there are too many of them.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -85,7 +86,7 @@ where
     Ok(Some(groups.into_sums()))
 }
 
-/// The groups of a breakdown by fields of events, and the groups of the bits of sets.
+/// The groups of a breakdown by fields of events, and the group of each bit of a set of values.
 pub(super) struct RankedValues {
     pub groups: RankedGroups,
     /// The number of the group of each bit.

@@ -55,8 +55,8 @@ impl Condition {
         self.accepts(reader.text(row).as_ref())
     }
 
-    /// Returns whether a string satisfies the condition. A negative operator is replaced by its
-    /// opposite.
+    /// Returns whether a string satisfies the condition. For a negative operator, returns whether
+    /// the string satisfies the opposite.
     fn accepts_text(&self, text: &FieldText<'_>) -> bool {
         match self.operator {
             Operator::Contains | Operator::NotContains => {

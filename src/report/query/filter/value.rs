@@ -17,7 +17,7 @@ use crate::time::{Day, Micros, SECOND, Zone, parse_human, parse_human_in};
 #[derive(Clone, Debug)]
 pub(super) struct Value {
     text: String,
-    /// The text as a number, if it is a short row of digits.
+    /// The text as a number, if it consists of at most nine digits.
     digits: Option<u64>,
     lowercase: String,
     /// The parts of a pattern between its wildcards.
@@ -113,8 +113,8 @@ impl Value {
         Some(numbers(text)?.cmp(&numbers(&self.text)?))
     }
 
-    /// Returns the value as a whole number; `None` if its text is not an integer, or is a text in
-    /// quotes that no integer has.
+    /// Returns the value as a whole number; `None` if its text is not an integer, or if the value
+    /// equals only the same text and integers are not printed like that, such as `"007"`.
     pub fn whole_number(&self) -> Option<i64> {
         self.text.parse().ok().filter(|number: &i64| self.equals_numbers || number.to_string() == self.text)
     }
@@ -138,9 +138,9 @@ pub(super) struct TimeRange {
 }
 
 impl TimeRange {
-    /// Returns whether a time satisfies an operator. A negative operator is replaced by its
-    /// opposite. A time is less than a range if it is before its start, and greater if it is after
-    /// its end.
+    /// Returns whether a time satisfies an operator. For `!=`, returns whether the time satisfies
+    /// `=`. A time is less than a range if it is before the range, and greater if it is after the
+    /// range.
     pub fn accepts(self, time: Micros, operator: Operator) -> bool {
         let order = if time < self.start {
             Ordering::Less
