@@ -1,8 +1,9 @@
 //! The global allocator, mimalloc, and the conditions for returning free memory to the kernel.
 //!
 //! With mimalloc, `report summary` takes 0.8 times as long as with the system allocator, and an
-//! ingest takes equally long. Disabling huge pages (feature `no_thp`) reduces the time of an ingest
-//! to 0.91 times and its peak memory by 39 MiB. `docs/benchmark-decisions.md` has the figures.
+//! ingest takes equally long. With huge pages disabled (feature `no_thp`), an ingest takes 0.91
+//! times as long, and its peak memory is 39 MiB lower. `docs/benchmark-decisions.md` has the
+//! figures.
 //!
 //! mimalloc returns free memory after a delay. When the process approaches its budget,
 //! [`release_free_memory`] therefore returns all of it immediately. An ingest of 1,500,000 shuffled

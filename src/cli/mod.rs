@@ -101,7 +101,7 @@ impl Command {
     }
 
     /// Returns the number of threads that the command needs in addition to the threads of parallel
-    /// work. An ingest reads, parses, and waits for signals.
+    /// work. An ingest needs at least one thread each for reading, parsing and signals.
     fn reserved_threads(&self) -> usize {
         if matches!(self, Command::Ingest(_) | Command::Lint(_) | Command::Rejects(_)) { 3 } else { 0 }
     }

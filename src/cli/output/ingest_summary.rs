@@ -201,7 +201,8 @@ pub fn notes(report: &IngestReport, zone: Zone, is_map_given: bool, printer: &Pr
         ));
     }
     if total.all_ignored() && ignored_file(report, is_map_given).is_none() {
-        // The map was right for these files before, or the user chose it.
+        // This is a warning and not an error: the map found events in these files before, or the
+        // user chose it.
         printer.needs_attention();
         printer.warn("all records were ignored: `wa preview FILE` shows how they are read");
     }

@@ -109,8 +109,8 @@ struct Output<'a> {
     frame: ListFrame,
     printer: &'a Printer,
     is_started: bool,
-    /// The rows of the last day that has any. They are printed when it is known whether rows follow
-    /// them, which JSON separates with a comma.
+    /// The rows of the last day that has any. In JSON, they are printed once it is known whether
+    /// more rows follow, because a comma must then come after them.
     last: Option<String>,
 }
 

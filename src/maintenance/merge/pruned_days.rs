@@ -1,9 +1,11 @@
 //! The pruned days of a source that the target adopts.
 //!
-//! The target adopts a date whose events were pruned for each chatbot without events on that date.
-//! It adopts a day whose sessions were pruned for each chatbot without statistics of that day and
-//! without a session that continues into it. The statistics of an adopted day are copied, since
-//! they cannot be recomputed. The data of all other chatbots remains unchanged.
+//! Days are adopted separately for each chatbot. The target adopts a date whose events the source
+//! has pruned if it has no events of the chatbot on that date. It adopts a day whose sessions or
+//! statistics the source has pruned if it has no statistics of the chatbot on that day, has pruned
+//! neither sessions nor statistics of the day, and has no session that continues into it. The
+//! statistics of an adopted day are copied, since they cannot be recomputed. All other data of the
+//! target remains unchanged.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
