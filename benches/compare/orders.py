@@ -1,8 +1,8 @@
 """Mode `orders`: `wa` and its peers run the job, in turn, on the same lines in several orders.
 
-The first case is the unchanged workload. All other cases have the same number of lines in another
-order or with other keys. Each time is compared with the time of `wa` for the unchanged workload, and
-with the best peer on the same files.
+The first case is the unchanged workload. All other cases have the same number of lines, in a
+different order or with different keys. Each time is compared with the time of `wa` for the
+unchanged workload, and with the best peer on the same files.
 """
 
 import argparse
@@ -167,7 +167,7 @@ def rounds(bench, order, programs, files):
 
 
 def check(order, results, in_order):
-    """Raises Failed if an order has other events or sessions than the lines in order."""
+    """Raises Failed if the number of events or sessions differs from that of the lines in order."""
     for result in results:
         found, expected = ((run.events, run.sessions) for run in (result, in_order))
         if order in SAME_EVENTS and found != expected:

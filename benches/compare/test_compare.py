@@ -30,11 +30,11 @@ class Agreement(unittest.TestCase):
         said = self.check({"wa": result(), "other": result()}, 10)
         self.assertEqual(said, "All agree on 10 events and 4 sessions (wa's tables read by the manifest).")
 
-    def test_another_session_count_is_an_error(self):
+    def test_different_session_count_is_an_error(self):
         with self.assertRaisesRegex(Failed, "other: 10 events, 5 sessions"):
             self.check({"wa": result(), "other": result(sessions=5)}, 10)
 
-    def test_table_with_other_rows_is_an_error(self):
+    def test_table_with_a_different_row_count_is_an_error(self):
         with self.assertRaises(Failed):
             self.check({"wa": result(), "other": result()}, 10, stored=(9, 4))
 

@@ -18,7 +18,7 @@ def events(lines):
 
 
 class TestOrders(unittest.TestCase):
-    """Tests that every order has the same lines, or the same lines with other keys."""
+    """Tests that every order has the same lines, or the same lines with different keys."""
 
     @classmethod
     def setUpClass(cls):

@@ -46,7 +46,7 @@ class Logs(unittest.TestCase):
         rejected = lines("short rejected lines")
         self.assertEqual(len(set(rejected)), len(rejected))
 
-    def test_events_are_of_9000_dates_in_turn(self):
+    def test_events_cycle_through_9000_dates(self):
         days = [json.loads(line)["timestamp"] // worst.DAY for line in lines("9,000 dates", 1_000_000)]
         self.assertEqual(len(set(days)), min(9_000, len(days)))
         self.assertEqual(days[:3], [days[0], days[0] + 1, days[0] + 2])

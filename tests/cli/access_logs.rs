@@ -51,7 +51,7 @@ fn page_without_host_is_its_path() {
 }
 
 #[test]
-fn extension_of_a_query_names_no_static_resource() {
+fn extension_in_a_query_does_not_make_a_static_resource() {
     let sandbox = Sandbox::new();
     let targets = ["/search?q=a.png", "/login?next=/app.js", "/a.png", "/a.png?v=1", "/app.js"];
     let combined = |target: &str| {

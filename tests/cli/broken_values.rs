@@ -73,7 +73,7 @@ fn values_before_a_broken_one_on_a_line_are_stored() {
     // The rejected rest is found again, and still rejected.
     let run = sandbox.wa("--store native.ndjson0 rejects --retry --format json");
     assert_eq!(rejects(&sandbox, "native.ndjson0").len(), 1, "{run}");
-    // A position, so that the value can be found: two events and the line before precede it.
+    // The offset locates the value: the previous line and two events come before it.
     let list = sandbox.wa("--store native.ndjson0 rejects --format json").json();
     let offset = native.find("{\"a\":}").unwrap();
     assert_eq!(list["rejects"][0]["offset"], offset);

@@ -250,7 +250,7 @@ fn documented_crontab_lines_run() {
     assert_eq!((figure.0, text(&figure.1), text(&figure.2)), (Some(0), String::new(), String::new()));
 }
 
-/// The log gets another name each night. Its old lines are not read again.
+/// The log gets a new name each night. Its old lines are not read again.
 #[test]
 fn rotated_log_is_unchanged_under_all_its_names() {
     let sandbox = Sandbox::new();

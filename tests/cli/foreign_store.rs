@@ -175,7 +175,7 @@ fn link_of_a_partition_to_foreign_files_is_unchanged() {
         assert_eq!(contents(&sandbox.path("home")), before, "{command}");
     }
     sandbox.wa("verify").exits(1);
-    // New files are not added to such a folder, but to an empty one.
+    // New files are not added to such a folder until it is empty.
     let sandbox = with_store();
     sandbox.write("home/report.parquet", "precious");
     symlink(sandbox.path("home"), sandbox.path("wa-store/events/event_date=2026-11-08")).unwrap();

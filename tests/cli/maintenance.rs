@@ -2,8 +2,8 @@
 
 use crate::harness::Sandbox;
 
-/// Returns a store with three events of a visitor: an hour and a minute before midnight, and an
-/// hour after it.
+/// Returns a store with three events of one session id: at 23:00, at 23:29, and at 00:30 on the
+/// next day. The last gap exceeds the timeout.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let line = |time: &str| {

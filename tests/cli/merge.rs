@@ -97,7 +97,7 @@ fn dry_run_reports_and_changes_nothing() {
 }
 
 #[test]
-fn other_key_is_an_error_that_says_how_to_share_it() {
+fn different_key_is_an_error_that_says_how_to_share_it() {
     let sandbox = Sandbox::new();
     sandbox.write("a.ndjson", line("1", 1));
     for store in ["a", "b", "all"] {
@@ -133,7 +133,7 @@ fn key_outside_of_the_stores_is_shared() {
 }
 
 #[test]
-fn other_settings_are_an_error_with_both_values() {
+fn different_settings_are_an_error_with_both_values() {
     let sandbox = sandbox();
     let settings = sandbox.read("b/wa.toml");
     for (own, other, message) in [

@@ -108,7 +108,7 @@ fn incomplete_export_prints_nothing() {
 }
 
 #[test]
-fn forget_leaves_the_identifier_in_no_column() {
+fn forget_removes_the_identifier_from_every_column() {
     let sandbox = Sandbox::new();
     let line = |session: u32, members: &str| {
         format!(
@@ -184,7 +184,7 @@ fn export_has_the_events_that_conditions_and_segments_select() {
     assert!(exported("--segment german --chatbot shop --to 2026-11-07").is_empty());
     let csv = sandbox.wa("export --format csv --where session.country_code=FR").output();
     assert_eq!(csv.lines().count(), 1 + 2);
-    // `wa events` lists as many events.
+    // `wa events` lists the same number of events.
     let listed = sandbox.wa("events --format ndjson --order oldest --segment german").output();
     assert_eq!(sandbox.wa("export --segment german").output().lines().count(), listed.lines().count());
     sandbox.wa("export --where event_name=nothing").exits(0).warns("no event meets the conditions");

@@ -64,8 +64,8 @@ fn lines_of_several_ingests_have_the_ids_of_their_log() {
     let sandbox = Sandbox::new();
     let line = r#"{"session_id":"s","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
     let other = line.replace("\"a\"", "\"b\"");
-    // The same event with other white space around it is a different rejected line. The rejected
-    // lines of another file are stored between these two.
+    // The same event with different white space around it is a different rejected line. The
+    // rejected lines of another file are stored between these two.
     sandbox.write("a.ndjson", format!("{line}\n"));
     sandbox.write("b.ndjson", format!("{other}\n"));
     sandbox.wa("ingest a.ndjson").exits(4);
@@ -216,7 +216,7 @@ fn long_line_is_read_from_its_file() {
 }
 
 #[test]
-fn equal_lines_with_one_too_long_to_store_are_two_events() {
+fn short_and_long_copies_of_a_line_are_separate_events() {
     let sandbox = Sandbox::new();
     let line = r#"{"session_id":"s","event_name":"a","timestamp":"2026-11-09T10:00:00Z"}"#;
     let space = " ".repeat(70_000);
@@ -253,7 +253,7 @@ fn line_before_a_read_error_stays_until_its_file_is_whole() {
 }
 
 #[test]
-fn wrapped_line_with_another_time_is_not_read() {
+fn wrapped_line_with_a_different_time_is_not_read() {
     let sandbox = Sandbox::new();
     let inner =
         format!(r#"{{\"session_id\":\"s\",\"event_name\":\"a\",\"pad\":\"{}\"}}"#, "x".repeat(70_000));

@@ -125,7 +125,7 @@ enum Outcome {
     Same,
     /// The command failed with an error that names the damaged file.
     Error,
-    /// The damage results in another valid setting, as if a user had changed the setting.
+    /// The damage results in a different valid setting, as if a user had changed the setting.
     OtherSetting,
     /// The command succeeded with a different output or different rows.
     Wrong,
@@ -151,7 +151,7 @@ struct Damage {
     /// The damaged contents.
     bytes: Vec<u8>,
     in_footer: bool,
-    /// Whether `wa.toml` is valid TOML with other values.
+    /// Whether `wa.toml` is valid TOML with different values.
     is_other_setting: bool,
 }
 
@@ -466,7 +466,7 @@ fn or_other_setting(outcome: Outcome, damage: &Damage) -> Outcome {
     if damage.is_other_setting && outcome != Outcome::Panic { Outcome::OtherSetting } else { outcome }
 }
 
-/// Returns whether a damaged settings text is valid TOML with other values.
+/// Returns whether a damaged settings text is valid TOML with different values.
 fn is_other_setting(intact: &[u8], damaged: &[u8]) -> bool {
     let parse = |bytes: &[u8]| toml::from_str::<toml::Table>(std::str::from_utf8(bytes).ok()?).ok();
     parse(damaged).is_some_and(|settings| Some(settings) != parse(intact))

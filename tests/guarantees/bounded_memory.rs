@@ -404,7 +404,7 @@ fn bounded_memory_wrapped_gzip_bomb_stays_within_budget() {
     let event = format!("{{\"id\":\"1\",\"timestamp\":1790000000000,\"message\":\"{event}\"}}");
     let good = record(&zipped(message(&event, "o").as_bytes()));
     let bomb = record(&zipped(message("", &"x".repeat(15_000_000)).as_bytes()));
-    // Bombs within a record that shrinks well itself.
+    // Bombs within a record that is itself highly compressed.
     let nested = record(&zipped(bomb.repeat(200).as_bytes()));
     fs::write(folder.path().join("bombs.ndjson"), good + &bomb.repeat(200) + &nested).unwrap();
     let (status, peak) =

@@ -96,7 +96,7 @@ fn robustness_ingest_rejects_damaged_session_files() {
 
 #[test]
 fn robustness_ingest_never_copies_a_flipped_bit() {
-    // If a damaged page still decompresses, it would be read as other times and ids.
+    // If a damaged page still decompressed, it would be read as different times and ids.
     let folder = fixtures::folder();
     write_logs(folder.path(), 2, 300);
     let options = |file: &str, force| wa::ingest::IngestOptions {

@@ -1,6 +1,6 @@
-//! Tests of the guarantees, one module per guarantee: order, ingest summary, atomicity, agreement,
-//! isolation, bounded memory, robustness, erasure and parity. Two more modules read logs in other
-//! formats.
+//! Tests of the guarantees: order, ingest summary, atomicity, agreement, isolation, bounded memory,
+//! robustness, erasure and parity. Further modules test logs in other formats, merges of stores,
+//! retried lines, and a year of nightly runs.
 //!
 //! Expected tables and reports come from independent models ([`support::reference_model`] and
 //! [`support::reference_reports`]), never from the code under test. `WA_TEST_CASES` multiplies the

@@ -88,7 +88,7 @@ fn run_case(case: &Case) -> Result<(), String> {
         ingest_runs(&other, &settings, &[single_run], &mut Model::default())?;
         let expected = tables::read(&fixtures::store_in(&other).snapshot().unwrap()).unwrap();
         if let Some(difference) = tables::difference(&expected, &found, tables::WRITE_TIMES) {
-            return Err(format!("the same events in one file give other tables:\n{difference}"));
+            return Err(format!("the same events in one file result in different tables:\n{difference}"));
         }
     }
     Ok(())

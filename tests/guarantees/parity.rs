@@ -350,7 +350,7 @@ fn files_of_a_job_are_recognized_as_those_of_an_ingest() {
     append("grows.ndjson", &(30..33).map(line).collect::<String>());
     append("grows.ndjson", "{\"event_id\":");
     append("without-ids.ndjson", &line(1).replace("event_id", "x"));
-    // The new name of a file is recorded once its status cannot be repeated by a later change.
+    // The status of a renamed file is recorded only if no later change can have the same time.
     std::thread::sleep(Duration::from_millis(200));
     assert!(run(&[
         ("empty.ndjson", "unchanged"),
@@ -360,7 +360,8 @@ fn files_of_a_job_are_recognized_as_those_of_an_ingest() {
         ("rotated.ndjson", "unchanged"),
         ("without-ids.ndjson", "read"),
     ]));
-    // Each recognizes the files of the other. The future line is removed, since it is always read.
+    // Jobs and ingests recognize the files of each other. The file with the future line is removed,
+    // since it is always read.
     fs::remove_file(path("future.ndjson")).unwrap();
     let are_unchanged = |summary: &wa::ingest::IngestSummary| {
         summary.files.len() == 5

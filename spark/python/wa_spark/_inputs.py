@@ -46,7 +46,7 @@ def read_files(spark, urls, empty=()):
         table = spread(spark, empty, schema, 1)
         return read_files(spark, urls).union(table) if urls else table
     reader = spark.read.format("binaryFile").options(
-        # Derives no columns from the names of folders, and omits no file without an error.
+        # The names of folders must not become columns, and a file that cannot be read is an error.
         recursiveFileLookup="true",
         ignoreMissingFiles="false",
         ignoreCorruptFiles="false",

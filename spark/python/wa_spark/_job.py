@@ -192,8 +192,8 @@ class _Tasks:
             return
         with self._persisted(table.select("kind", "position", "id", "payload")) as table:
             table.count()
-            # A partition that is computed again has files of other names. The rows of a partition
-            # are fetched together, so its reports and files are those of one computation.
+            # If a partition is computed again, its files have different names. The rows of a
+            # partition are fetched together, so its reports and files are those of one computation.
             for row in table.toLocalIterator(prefetchPartitions=True):
                 if row.kind == FILE:
                     self.remote.add_staged(row.id.decode(), row.position, row.payload)

@@ -305,7 +305,7 @@ fn merge_records_the_files_of_both_stores() {
     }
     let (a, b) = (file_system_with_key(), file_system_with_key());
     ingest(&a, &["1.ndjson", "2.ndjson"]);
-    // In the other store, a file with the same content has another name.
+    // In the other store, a file with the same content has a different name.
     ingest(&b, &["copy-2.ndjson", "3.ndjson"]);
     let report = merge(&a, &[&b]);
     assert_eq!((report.sources[0].files, report.events), (1, [6, 9]));
