@@ -58,7 +58,7 @@ impl<'a> DecimalText<'a> {
         if is_plain && number.len() <= MAX_PLAIN && number != "-0" && (is_whole || !number.ends_with('0')) {
             return Cow::Borrowed(number);
         }
-        // The exponent of other numbers exceeds 64 bits.
+        // A number that cannot be parsed has an exponent that exceeds 64 bits.
         DecimalText::parse(number).map_or(Cow::Borrowed(number), |number| Cow::Owned(number.to_plain()))
     }
 

@@ -189,7 +189,8 @@ fn is_phone_number(key: &str, text: &str) -> bool {
     if PHONE_KEYS.iter().any(|part| key.contains(part)) {
         return true;
     }
-    // A group with a dot, or with several hyphens or slashes, is rather a date or a version.
+    // A group that starts with 0 is a date or a version if it contains a dot, or more than one
+    // hyphen or slash.
     let in_brackets = text.starts_with('(') && text.find(')').is_some_and(|close| (3..=6).contains(&close));
     let after_zero = text.starts_with('0')
         && text.find([' ', '/', '-']).is_some_and(|at| (3..=6).contains(&at))

@@ -28,7 +28,7 @@ impl JsonType {
     pub const ALL: [JsonType; 5] =
         [JsonType::Boolean, JsonType::Number, JsonType::String, JsonType::Array, JsonType::Object];
 
-    /// Returns the type of a JSON text; `None` for null and for text that is not JSON.
+    /// Returns the type of a JSON value, which its first byte determines; `None` for null.
     pub fn of(value: &str) -> Option<JsonType> {
         Some(match value.as_bytes().first()? {
             b't' | b'f' => JsonType::Boolean,

@@ -35,7 +35,7 @@ pub(super) fn write(outcome: &ReportOutcome, terminal: bool) -> Result<String> {
     encode(&rows(outcome, terminal))
 }
 
-/// Passes the text that [`write`] returns to `print`, for a breakdown one value after the other.
+/// Passes the text that [`write`] returns to `print`; that of a breakdown is passed in pieces.
 pub(super) fn print(
     outcome: &ReportOutcome,
     terminal: bool,

@@ -123,7 +123,8 @@ fn cell_number(matrix: &Matrix, row: &MatrixRow, column: usize) -> String {
     cell.map_or(String::new(), |cell| format!("{}{}", sign(cell.value), number(matrix.unit, cell.value)))
 }
 
-/// Returns the shade of a cell; `None` for zero.
+/// Returns the mark of an incomplete cell, or the shade of a complete one; `None` for a complete
+/// zero.
 fn shade(cell: MatrixCell, max: i64) -> Option<char> {
     if !cell.is_complete {
         return Some(INCOMPLETE);
@@ -134,7 +135,7 @@ fn shade(cell: MatrixCell, max: i64) -> Option<char> {
     level.map(|(shade, _)| shade).filter(|_| cell.value > 0)
 }
 
-/// Formats a value: a percentage as a whole number without its sign.
+/// Formats a value: a percentage as a whole number without `%`.
 fn number(unit: Unit, value: i64) -> String {
     match unit {
         Unit::Percent => match round_half_up(i128::from(value), 100) {

@@ -98,8 +98,8 @@ fn events(entry: &SessionEntry, zone: Zone) -> Section {
     section
 }
 
-/// Returns the scheme and the host that the pages of all events share; `None` if they differ, or if
-/// there are no pages.
+/// Returns the scheme and the host that the pages of all events share; `None` if they differ or are
+/// unknown, or if there are no pages.
 fn common_origin(timeline: &[TimelineEvent]) -> Option<&str> {
     let mut origins = timeline.iter().filter_map(|event| event.event.text("page_url")).map(origin);
     let first = origins.next()??;
