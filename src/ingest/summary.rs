@@ -18,7 +18,7 @@ pub struct IngestCounts {
     pub read: u64,
     /// Events that were stored.
     pub stored: u64,
-    /// Duplicates of stored events or of earlier events of the ingest.
+    /// Duplicates of stored events or of other events of the ingest.
     pub duplicate: u64,
     /// Rejected events, by reason.
     pub rejected: BTreeMap<RejectReason, u64>,

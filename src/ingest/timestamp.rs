@@ -8,7 +8,7 @@ pub const EARLIEST: Micros = 946_684_800 * SECOND;
 /// Maximum time by which an event may be after the current time.
 pub const MAX_AHEAD: Micros = DAY;
 
-/// The times of the years 1 to 9999, which every calendar supports.
+/// The times of the years 1 to 9999, which every calendar library supports.
 pub const CALENDAR: std::ops::Range<Micros> = -62_135_596_800 * SECOND..253_402_300_800 * SECOND;
 
 /// A number below this limit counts seconds.

@@ -54,7 +54,8 @@ pub(super) fn check_files(store: &Store, snapshot: &Snapshot, progress: &dyn Pro
     check
 }
 
-/// Reads a file and checks its size and checksum. Returns `None` if one of them differs.
+/// Reads a file and checks its size and checksum. If it cannot be read, or one of them differs,
+/// adds a difference and returns `None`.
 fn read_checked(
     store: &Store,
     path: &str,

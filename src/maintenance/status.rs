@@ -129,7 +129,8 @@ pub(crate) fn status(store: &Store, settings: &Settings, clock: Clock) -> Result
     Ok(status_of(store, &store.snapshot()?, settings, clock))
 }
 
-/// Returns the status of a snapshot of a store.
+/// Returns the status of a snapshot of a store. The chatbots are those of the current state of the
+/// store, which can be newer.
 pub(crate) fn status_of(store: &Store, snapshot: &Snapshot, settings: &Settings, clock: Clock) -> Status {
     let manifest = snapshot.manifest();
     let run = |run: &LastRun| Run { at: format_utc(run.at), counts: run.counts.clone() };

@@ -233,7 +233,8 @@ fn letters_and_digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Returns whether a part of the comment is not the model but a language, `wv`, `rv:…` or `U`.
+/// Returns whether a part of the comment is not a model, such as a language, `wv`, `rv:…`, `U`, or
+/// `K`, which browsers send in place of the model.
 fn is_filler(part: &str) -> bool {
     let language = part.len() <= 5
         && part.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_alphabetic))

@@ -8,11 +8,11 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 /// The largest output of a filter, in bytes. A small gzip file can expand to any size.
 pub const LIMIT: usize = 16 << 20;
-/// The largest output of `gunzip` regardless of the size of its input, in bytes.
+/// Bytes of output that `gunzip` may have for any input, even the smallest.
 const FREE_OUTPUT: usize = 64 << 10;
-/// The largest ratio of a larger output to its input. Even the messages of CloudWatch, with their
-/// long ids, do not shrink to a hundredth; repeated bytes do, and then a short log would take the
-/// time and the memory of a long one.
+/// Bytes of further output that `gunzip` may have for each byte of input. Even the messages of
+/// CloudWatch, with their long ids, do not shrink to a hundredth. Repeated bytes do, and a short
+/// log of them would take the time and the memory of a long one.
 const MAX_RATIO: usize = 100;
 
 /// The names of the filters.

@@ -353,8 +353,8 @@ fn write_days(
     Ok(aggregates.into_iter().flatten().collect())
 }
 
-/// Builds the new files of a day. If `is_changed` is given, also aggregates the sessions in these
-/// files of the chatbots that it accepts.
+/// Builds the new files of a day. If `is_changed` is given, also aggregates those sessions in these
+/// files whose chatbot it accepts.
 fn write_day(
     snapshot: &Snapshot,
     day: Day,
