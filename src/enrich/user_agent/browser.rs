@@ -64,7 +64,8 @@ fn explorer_version(evidence: &Evidence<'_>) -> Option<String> {
 }
 
 /// Returns the browser of a user agent that neither woothee nor a rule recognizes. If an app shows
-/// the page, this is the browser of the operating system, otherwise the name of the program.
+/// the page, this is the browser of Android or of Apple's operating systems, and unknown on others.
+/// Otherwise it is the name of the program.
 fn unknown_browser(evidence: &Evidence<'_>, os: &str) -> Option<Product> {
     let engine = evidence.has("applewebkit") || evidence.lower.starts_with("mozilla/");
     match os {

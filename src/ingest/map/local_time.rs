@@ -124,7 +124,7 @@ impl TimeRules {
         Some(if has_offset(&time) { parsed } else { zone.from_local(parsed) })
     }
 
-    /// Parses a time by a prepared pattern of `strftime`: `%d.%m.%Y %H:%M`. A date without a time
+    /// Parses a time with a prepared pattern of `strftime`: `%d.%m.%Y %H:%M`. A date without a time
     /// stands for its first instant, and so does an hour without a minute. For `%Z`, the text has
     /// the name or the abbreviation of a zone.
     pub fn by_pattern(self, text: &str, pattern: &str) -> Option<Micros> {
@@ -161,7 +161,7 @@ impl TimeRules {
     }
 }
 
-/// A time that was read by a pattern.
+/// A time that was read with a pattern.
 enum PatternTime {
     /// A time with an offset or a zone, or a number of seconds.
     Instant(Micros),
@@ -170,7 +170,7 @@ enum PatternTime {
 }
 
 impl PatternTime {
-    /// Parses a string by a pattern of `strftime`; `None` if the pattern does not match it.
+    /// Parses a string with a pattern of `strftime`; `None` if the pattern does not match it.
     fn read(text: &str, pattern: &str) -> Option<PatternTime> {
         if text.len() > LONGEST_TEXT {
             return None;
@@ -203,7 +203,7 @@ impl PatternTime {
     }
 }
 
-/// Parses a string by a pattern, and returns the name of a zone at `%Z`, which chrono skips.
+/// Parses a string with a pattern, and returns the name of a zone at `%Z`, which chrono skips.
 fn parse_with_zone<'t>(parsed: &mut Parsed, text: &'t str, pattern: &str) -> Option<Option<&'t str>> {
     let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
     let is_zone = |item: &Item<'_>| matches!(item, Item::Fixed(Fixed::TimezoneName));

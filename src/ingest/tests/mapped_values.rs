@@ -12,7 +12,7 @@ use crate::ingest::map::{Map, presets};
 /// The columns that the tests map, and a column that stays in `extra`.
 const COLUMNS: &str = "event_name = '/name'\ntimestamp = '/time'\nsession_id = '/s'\nevent_id = '/id'\n";
 
-/// Parses an input by a map.
+/// Parses an input with a map.
 fn mapped(map: &str, input: &str) -> Parsed {
     let map = Arc::new(Map::parse("test.toml", map).unwrap());
     let candidates = Arc::new(presets::candidates());
@@ -186,7 +186,7 @@ fn times_without_an_offset_are_counted_in_any_form() {
     assert_eq!((parsed.block.rows.len(), parsed.utc_times), (6, 0));
 }
 
-/// Parses an input by a copy of a built-in map that also reads the country.
+/// Parses an input with a copy of a built-in map that also reads the country.
 fn with_country(name: &str, place: &str, input: &str) -> Parsed {
     let map = presets::text(name).unwrap();
     mapped(&map.replace("[event]\n", &format!("[event]\ncountry_code = '{place}'\n")), input)

@@ -92,7 +92,7 @@ fn detect(
 /// Makes the names of the columns distinct.
 ///
 /// # Errors
-/// Fails if the file names a column twice that the map reads.
+/// Fails if the map reads a column that the file names twice.
 fn with_distinct_columns(format: FileFormat, head: &Head, file: &str) -> Result<FileFormat> {
     let (Some(map), Some(reader @ (Reader::Csv | Reader::W3c))) = (format.map.clone(), format.reader) else {
         return Ok(format);
@@ -164,7 +164,7 @@ fn contains_event(head: &Head, map: &SharedMap, candidates: &Arc<Candidates>) ->
         !found
     });
     if !found && candidates.chosen.is_some() {
-        // The chosen map reads the values that only resemble a wrapping.
+        // If the user chose a map, it also reads values that only resemble a wrapping.
         unwrapper.finish();
         found = !unwrapper.take().records.is_empty();
     }
