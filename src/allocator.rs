@@ -52,7 +52,8 @@ unsafe impl GlobalAlloc for ExitingAllocator {
     }
 }
 
-/// Returns the pointer of an allocation, unless it is null.
+/// Returns the pointer of an allocation. If it is null, exits the process, unless more than
+/// [`LARGEST_ALLOCATION`] bytes were requested.
 #[inline]
 fn check(pointer: *mut u8, size: usize) -> *mut u8 {
     if pointer.is_null() && size <= LARGEST_ALLOCATION {
@@ -61,8 +62,8 @@ fn check(pointer: *mut u8, size: usize) -> *mut u8 {
     pointer
 }
 
-/// Size above which an allocation may fail. No machine has so much memory, so the size comes from a
-/// damaged file or from a test whether an allocation is possible.
+/// Size above which an allocation may fail. No machine has that much memory, so the size comes from
+/// a damaged file or from a test of whether an allocation is possible.
 const LARGEST_ALLOCATION: usize = 1 << 46;
 
 /// Exits the process with an error. Does not allocate.

@@ -44,8 +44,8 @@ struct NamedCounts {
     texts: String,
     /// For each name, its end in `texts` and its count.
     names: Vec<(usize, i64)>,
-    /// The half of the hash and the index of each name. Without the hash, growing the table would
-    /// read all names in random order.
+    /// Half of the hash of each name, and its index. Without the hash, growing the table would read
+    /// all names in random order.
     table: HashTable<(u32, u32)>,
     hasher: DefaultHashBuilder,
 }

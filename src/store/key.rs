@@ -170,7 +170,8 @@ fn read(fs: &dyn FileSystem, path: &Path) -> Result<Option<SecretKey>> {
 }
 
 /// Fails if users other than the owner can access a key file. Exception: a group may read a file
-/// that belongs to root, as is usual for the secrets of a service.
+/// that belongs to root if the store belongs to another user, as is usual for the secrets of a
+/// service.
 ///
 /// # Errors
 /// Fails with the permissions of the file in the message.

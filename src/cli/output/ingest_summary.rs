@@ -324,7 +324,7 @@ fn other_maps(files: &[String], printer: &Printer) {
     };
     printer.needs_attention();
     printer.warn(&format!(
-        "{first}{and_others} ingested before with another map; the events stored then keep that reading, and \
+        "{first}{and_others} ingested before with another map; the events stored then do not change, and \
          count twice if their ids differ now: to use only the new map, ingest the logs into a new store, as in \
          `wa --store NEW ingest …`"
     ));

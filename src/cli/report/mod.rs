@@ -285,8 +285,9 @@ impl Options {
         is_list && self.lists_all() && matches!(self.format, Format::Csv | Format::Json) && !self.by_chatbot
     }
 
-    /// Returns whether the report of each chatbot is printed separately. All reports together may
-    /// not fit in memory. `--fail-if` cannot be combined with `--by-chatbot`.
+    /// Returns whether the report of each chatbot is printed separately, since all reports together
+    /// may not fit in memory. No `--fail-if` condition needs them, because that option cannot be
+    /// combined with `--by-chatbot`.
     fn prints_each_chatbot(&self) -> bool {
         self.by_chatbot && self.kind != ReportKind::All && matches!(self.format, Format::Csv | Format::Json)
     }

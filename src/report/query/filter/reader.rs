@@ -89,7 +89,8 @@ impl<'a> FieldReader<'a> {
         matches!(&self.cells, Cells::Text(_) | Cells::Json(_))
     }
 
-    /// Returns the value of a row; `None` if it is missing, null or the empty string.
+    /// Returns the value of a row. If it is missing, null or the empty string, returns the field's
+    /// label for missing values, or `None` if the field has no such label.
     ///
     /// Equal numbers inside JSON have the same text: `12`, `12.0` and `1.2e1` are `12`. No digit is
     /// rounded. Lists and objects have no white space.
