@@ -361,7 +361,7 @@ fn draft_for_csv_without_header_adds_one() {
 }
 
 #[test]
-fn preview_of_an_endless_file_stops_and_says_what_it_saw() {
+fn preview_of_an_endless_file_stops_and_shows_what_it_read() {
     let sandbox = Sandbox::new();
     let zeros = sandbox.wa("preview /dev/zero").exits(4).stdout();
     let expected = "stopped reading /dev/zero: it begins with more than 64 MiB of zero bytes; a log that was";

@@ -94,7 +94,7 @@ fn run_case(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-/// Rebuilds with another time zone and timeout, and then with the original settings. After each
+/// Rebuilds with a different time zone and timeout, and then with the original settings. After each
 /// rebuild, the tables must equal those of an ingest with the same settings.
 fn rebuild_with_other_settings(
     case: &Case,
