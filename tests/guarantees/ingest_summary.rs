@@ -73,8 +73,10 @@ proptest! {
             let is_object = |line: &[u8]| serde_json::from_slice::<serde_json::Map<_, _>>(line).is_ok();
             let several = lines.iter().filter(|line| line.contains(&b'{') && !is_object(line));
             let values: usize = several.map(|line| line.len()).sum();
-            // If values span lines, reading ends at the first error, which is reported.
-            prop_assert!(lines.len() <= counted || !report.problems.is_empty(), "{} lines; {counted} counted", lines.len());
+            // If values span lines, reading ends at the first error, which is reported, or within
+            // the last value, which is left for the next ingest.
+            let may_span_lines = !report.problems.is_empty() || total.unfinished > 0;
+            prop_assert!(lines.len() <= counted || may_span_lines, "{} lines; {counted} counted", lines.len());
             prop_assert!(counted <= lines.len() + 2 * envelopes + values,
                 "{} lines, including {envelopes} envelopes; {counted} counted", lines.len());
         }
