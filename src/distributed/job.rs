@@ -300,7 +300,8 @@ impl Job {
     /// Updates visitors and daily statistics, and commits the results of all tasks.
     ///
     /// # Errors
-    /// Fails if a file cannot be read or written. The store then remains unchanged.
+    /// Fails if a file cannot be read or written. The store then remains unchanged, unless the
+    /// error says that the job is committed.
     pub fn finish(mut self) -> Result<JobReport> {
         self.parsed.sort_by_key(|report| (report.file, report.position));
         let summary = self.summary();

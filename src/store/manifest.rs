@@ -51,7 +51,7 @@ pub struct DataFile {
     /// Latest time of a row: the time of an event, a session's end, a visitor's first-seen time, or
     /// the midnight at which a day of statistics starts.
     pub max_time: Micros,
-    /// Whether `wa anonymize` has removed all IP addresses from the file.
+    /// Whether all IP addresses have been removed from the file, by `wa anonymize` or a gc.
     ///
     /// Earlier versions recognized fewer notations and wrote `ip_addresses_removed`. Files with
     /// that key are searched again.
