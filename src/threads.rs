@@ -40,7 +40,7 @@ pub fn start_pool(reserved: usize) -> Result<bool> {
         let _ = thread.join();
     }
     let mut waiting: Vec<Sender<ThreadBuilder>> = waiting.into_iter().map(|(work, _)| work).collect();
-    // All threads are already running, so the pool cannot fail because one does not start.
+    // All threads are already running, so creating the pool cannot fail for lack of threads.
     let pool = ThreadPoolBuilder::new().num_threads(waiting.len()).spawn_handler(|work| {
         let thread = waiting.pop().ok_or(io::ErrorKind::NotFound)?;
         thread.send(work).map_err(|_| io::ErrorKind::NotConnected.into())

@@ -9,7 +9,7 @@ pub(super) fn longest(events: &[StepEvent], steps: usize, limits: &Limits) -> Ch
         let following = events.iter().skip(index).take(steps).enumerate();
         let passing = following
             .take_while(|(step, event)| event.matches(*step) && limits.allow(start.time, event.time))
-            // An excluded event can only be the first event.
+            // An excluded event ends the chain, unless it is the first event.
             .take_while(|(step, event)| *step == 0 || !event.is_excluded)
             .map(|(_, event)| event.time);
         let chain: Chain = passing.collect();

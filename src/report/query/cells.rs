@@ -94,8 +94,7 @@ impl GridCells {
         self.results.clear();
     }
 
-    /// Returns a function from the rows of a frame of sessions to cells; `None` for a session of no
-    /// cell.
+    /// Returns a finder of the cells of a frame of sessions.
     fn finder<'f>(&'f self, frame: &'f Frame, zone: Zone) -> Result<CellFinder<'f>> {
         // All rows of a file have the same day.
         let day = frame.ints("started_at")?.get(0).map(|start| zone.day(start));

@@ -65,8 +65,8 @@ pub(crate) fn results_differ<T: Tag, R: PartialEq>(
 pub(super) struct EventIds(HashMap<Position, u128>);
 
 impl EventIds {
-    /// Reads the ids of tied events. `of_frames` has the UTC date of each frame in the read of
-    /// `dates`, in which the events have their positions; `None` for a frame without rows.
+    /// Reads the ids of tied events. `of_frames` has the UTC date of each frame that a read of
+    /// `dates` returns; `None` for a frame without rows. The positions refer to these frames.
     pub fn read(
         tables: &dyn Tables,
         dates: (Day, Day),
@@ -113,7 +113,8 @@ fn of_frame(tied: &[Position], number: u32) -> &[Position] {
     tied.get(start..end).unwrap_or_default()
 }
 
-/// Reads the ids of events at sorted positions. `numbers` has the number of each frame of `dates`.
+/// Reads the ids of events at sorted positions. `numbers` has the number by which the positions
+/// refer to each frame that a read of `dates` returns.
 fn read_ids(
     tables: &dyn Tables,
     dates: (Day, Day),

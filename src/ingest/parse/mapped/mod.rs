@@ -163,7 +163,7 @@ impl BlockLines<'_, '_> {
         }
         self.record.several = found.len() > 1;
         if self.record.several {
-            // All events can refer to the same long strings.
+            // The events can refer to the same long strings, whose decoded text must be kept.
             self.rows.keep_decoded();
         }
         if row.is_none() {
