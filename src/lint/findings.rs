@@ -132,7 +132,8 @@ type Key = (Rule, String, Option<String>, Option<String>);
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     findings: HashMap<Key, (u64, Vec<Sample>)>,
-    untracked: u64,
+    /// Whether a finding of the current event was not tracked.
+    is_untracked: bool,
 }
 
 /// The subject of a finding.
@@ -151,7 +152,7 @@ impl Findings {
         let Subject { rule, event_name, property, message } = subject;
         let key = (rule, event_name.to_owned(), property.map(str::to_owned), message.map(str::to_owned));
         if !self.findings.contains_key(&key) && self.findings.len() >= MAX_FINDINGS {
-            self.untracked += 1;
+            self.is_untracked = true;
             return;
         }
         let (events, samples) = self.findings.entry(key).or_default();
@@ -164,14 +165,19 @@ impl Findings {
         }
     }
 
-    /// Returns the findings, unordered, and the number of events with untracked findings. `message`
-    /// returns the message of a finding without a specific one.
-    pub(super) fn into_vec(self, message: impl Fn(Rule, &str) -> String) -> (Vec<Finding>, u64) {
+    /// Returns whether a finding was not tracked since the last call.
+    pub(super) fn take_untracked(&mut self) -> bool {
+        std::mem::take(&mut self.is_untracked)
+    }
+
+    /// Returns the findings, unordered. `message` returns the message of a finding without a
+    /// specific one.
+    pub(super) fn into_vec(self, message: impl Fn(Rule, &str) -> String) -> Vec<Finding> {
         let finding = |((rule, event_name, property, own), (events, samples)): (Key, (u64, Vec<Sample>))| {
             let message = own.unwrap_or_else(|| message(rule, &event_name));
             Finding { rule, event_name, property, events, message, samples }
         };
-        (self.findings.into_iter().map(finding).collect(), self.untracked)
+        self.findings.into_iter().map(finding).collect()
     }
 }
 

@@ -68,7 +68,7 @@ pub struct Linter {
     /// The types of each property, by event name and property.
     types: BTreeMap<String, BTreeMap<String, TypedValues>>,
     typed_properties: usize,
-    untyped_events: u64,
+    untracked_events: u64,
     inferred: InferredPlan,
 }
 
@@ -133,13 +133,14 @@ impl Linter {
             self.events += 1;
             self.add_name(&event);
             self.add_category(&event, columns.event_category.get(row));
-            self.add_properties(&event, properties.unwrap_or("{}"));
+            let has_untyped = self.add_properties(&event, properties.unwrap_or("{}"));
             for (column, texts) in &columns.texts {
                 if let Some(text) = texts.get(row) {
                     self.add_text(&event, column, "", text);
                 }
             }
             self.add_to_plan(&event, properties);
+            self.untracked_events += u64::from(self.findings.take_untracked() | has_untyped);
         }
         Ok(())
     }
@@ -177,7 +178,8 @@ impl Linter {
         }
     }
 
-    fn add_properties(&mut self, event: &Event<'_>, object: &str) {
+    /// Checks the properties of an event. Returns whether the types of one are not tracked.
+    fn add_properties(&mut self, event: &Event<'_>, object: &str) -> bool {
         if object.len() > MAX_PROPERTIES_BYTES {
             let size = || Some(format!("{} bytes", object.len()));
             self.report(event, event.subject(Rule::PropertiesSize, None), size);
@@ -192,7 +194,7 @@ impl Linter {
                 self.add_text(event, path, key, &text);
             }
         });
-        self.untyped_events += u64::from(has_untyped);
+        has_untyped
     }
 
     /// Counts the type of a value. Returns whether the property is tracked.
@@ -261,7 +263,7 @@ impl Linter {
     /// Returns the findings.
     pub fn finish(self) -> LintReport {
         let checks_unused = self.checks(Rule::PlanUnusedEvent);
-        let (mut findings, untracked) = self.findings.into_vec(message);
+        let mut findings = self.findings.into_vec(message);
         findings.extend(self.types.into_iter().flat_map(|(name, paths)| mixed_types(name, paths)));
         if let Some(plan) = self.options.plan.filter(|_| checks_unused) {
             let unused = plan.event_names().filter(|name| !self.names.contains(*name));
@@ -279,7 +281,7 @@ impl Linter {
             events: self.events,
             event_names: self.names.len() as u64,
             findings,
-            untracked: untracked + self.untyped_events,
+            untracked: self.untracked_events,
         }
     }
 }

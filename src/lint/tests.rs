@@ -18,8 +18,9 @@ fn linter(options: LintOptions, events: &[(&str, &str)]) -> Linter {
         .enumerate()
         .map(|(index, (name, fields))| {
             let comma = if fields.is_empty() { "" } else { "," };
+            let (hour, minute, second) = (10 + index / 3600, index / 60 % 60, index % 60);
             format!(
-                r#"{{"chatbot_id":"c","session_id":"s","event_id":"e{index}","event_name":"{name}","timestamp":"2026-11-09T10:00:{index:02}Z"{comma}{fields}}}"#
+                r#"{{"chatbot_id":"c","session_id":"s","event_id":"e{index}","event_name":"{name}","timestamp":"2026-11-09T{hour}:{minute:02}:{second:02}Z"{comma}{fields}}}"#
             )
         })
         .collect();
@@ -193,4 +194,15 @@ fn inferred_plan_has_all_event_names() {
     let file: serde_json::Value = serde_json::from_str(&plan.to_json()).unwrap();
     assert_eq!(file["events"]["a_done"]["properties"]["n"], serde_json::json!({"type": "integer"}));
     assert!(file["events"]["b_done"].is_object());
+}
+
+#[test]
+fn event_with_several_untracked_findings_counts_once() {
+    let names: Vec<String> = (0..6000).map(|number| format!("Opened {number}")).collect();
+    let events: Vec<(&str, &str)> =
+        names.iter().map(|name| (name.as_str(), r#""event_category":"odd""#)).collect();
+    let only = [Rule::NameCase, Rule::Category].into_iter().collect();
+    let report = lint(LintOptions { only, ..LintOptions::default() }, &events);
+    // Each event has two findings, and the first 10,000 findings are tracked.
+    assert_eq!((report.events, report.findings.len(), report.untracked), (6000, 10_000, 1000));
 }

@@ -213,8 +213,8 @@ fn build(
     Ok(report)
 }
 
-/// Returns a note if the window has events but no standard events. Conversations and messages are
-/// then 0.
+/// Returns a note if the window has events, but no standard events of widgets or conversations.
+/// Conversations and messages are then 0.
 fn on_other_events(tables: &dyn Tables, query: &Query, summary: &Summary) -> Result<Option<String>> {
     let SummaryMetrics { total_messages_sent, total_messages_received, error_count, .. } = summary.summary;
     if summary.summary.total_sessions == 0 || total_messages_sent + total_messages_received + error_count > 0
@@ -238,8 +238,8 @@ fn on_other_events(tables: &dyn Tables, query: &Query, summary: &Summary) -> Res
         listed.push(format!("and {} more", events.len() - MAX_NAMES));
     }
     Ok(Some(format!(
-        "no event of this window is a standard event such as message_sent, so conversations and messages are 0; \
-         its events are {}; [names] in a map renames them: `wa preview FILE`",
+        "no event of this window belongs to a widget or a conversation, as message_sent does, so \
+         conversations and messages are 0; its events are {}; [names] in a map renames them: `wa preview FILE`",
         listed.join(", ")
     )))
 }

@@ -62,3 +62,8 @@ impl TempFiles {
         let _ = self.fs.remove_file(path);
     }
 }
+
+/// Returns the error of a temporary file whose contents do not match their checksum.
+pub fn damaged() -> Error {
+    Error::failed("a temporary file of the ingest is damaged").hint("run the same command again")
+}

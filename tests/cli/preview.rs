@@ -184,7 +184,7 @@ fn summary_without_standard_events_names_the_events() {
     );
     sandbox.wa("ingest a.ndjson").exits(0);
     let run = sandbox.wa("report summary --days 3").exits(0);
-    run.warns("no event of this window is a standard event such as message_sent")
+    run.warns("no event of this window belongs to a widget or a conversation, as message_sent does")
         .warns("its events are \"view\" (like page_view?), \"Message Sent\" (like message_sent?);");
     sandbox.write("b.ndjson", line("widget_loaded", 4));
     sandbox.wa("ingest b.ndjson").exits(0);

@@ -305,10 +305,10 @@ fn outcome(report: ingest::IngestReport, options: &Options) -> Result<()> {
         0 => Ok(()),
         n => Err(Error::new(
             ErrorKind::PartialInput,
-            format!(
-                "{} could not be read to the end; the rest is stored",
-                pluralize(n as u64, "input", "inputs")
-            ),
+            match (pluralize(n as u64, "input", "inputs"), total.read) {
+                (inputs, 0) => format!("{inputs} could not be read; nothing was stored"),
+                (inputs, _) => format!("{inputs} could not be read to the end; the rest is stored"),
+            },
         )
         .hint("see the errors above; run the same command again after correcting them")),
     }

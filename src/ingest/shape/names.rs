@@ -53,7 +53,7 @@ pub fn rendered(place: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
 
 /// Returns whether an event is a standard event, which has a meaning in reports.
 pub fn is_standard(name: &str) -> bool {
-    standard_category(name).is_some() || name == "page_view"
+    standard_category(name).is_some() || matches!(name, "page_viewed" | "page_view")
 }
 
 /// Words for the visitor as the author of a message.

@@ -331,7 +331,7 @@ fn change_daily_stats(fixture: &Fixture, change: impl FnOnce(&mut Vec<crate::dai
 }
 
 #[test]
-fn day_below_its_retained_sessions_is_found_and_repaired() {
+fn statistics_below_retained_sessions_are_repaired() {
     type Change = fn(&mut Vec<crate::daily_stats::DailyStats>);
     // On the 10th, v's session is pruned and w's session is retained; both visitors were new.
     let changes: [(Change, &str); 5] = [

@@ -170,8 +170,8 @@ fn unknown(answers: &[&dyn Answer], path: &[String]) -> Error {
     };
     if figures.is_empty() {
         return Error::usage(format!("{report} has no single figures")).hint(
-            "use --fail-if with summary, visitors, performance, conversations, funnel, goals, paths, \
-             retention, active or all",
+            "use --fail-if with summary, visitors, performance, conversations without --list, funnel, goals, \
+             paths, retention, active or all",
         );
     }
     let error = Error::usage(format!("{report} has no figure {name:?}"));

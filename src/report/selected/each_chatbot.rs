@@ -98,8 +98,9 @@ impl ChatbotRun<'_> {
 /// starts. If there are many chatbots, each has few rows, and waking other threads would take
 /// longer than reading these rows.
 fn inline_if<R: Send>(inline: bool, run: impl FnOnce() -> R + Send) -> R {
-    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
-        Ok(pool) if inline => pool.install(run),
+    let pool = inline.then(|| rayon::ThreadPoolBuilder::new().num_threads(1).build());
+    match pool {
+        Some(Ok(pool)) => pool.install(run),
         _ => run(),
     }
 }

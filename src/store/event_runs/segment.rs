@@ -28,6 +28,7 @@ use crate::event::{
     Block, Channel, EventRow, KeyKind, NO_AGENT, NO_NUMBER, NO_TIME, TextField, TextId, TextPool, UserAgent,
 };
 use crate::prehashed::PreHashed;
+use crate::store::temp_files::damaged;
 use crate::time::Micros;
 
 /// Maximum number of events of a segment.
@@ -387,8 +388,6 @@ pub(super) fn decode(
     (start, end): (Micros, Micros),
     merged: &mut MergedBlock<'_>,
 ) -> Result<()> {
-    let damaged =
-        || Error::failed("a temporary file of the ingest is damaged").hint("run the same command again");
     if xxh3_64(bytes) != info.checksum {
         return Err(damaged());
     }
