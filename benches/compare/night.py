@@ -63,9 +63,9 @@ def link(source, copy):
 
 
 def agree(bench, wa, year_store, day):
-    """Checks that the day alone and the whole folder result in the same rows.
+    """Checks that ingesting the whole folder after the day adds nothing.
 
-    Raises Failed if they do not.
+    Raises Failed if it does.
     """
     place(bench, year_store)
     wa.ingest(bench.work / "out" / "store", [day], bench.scratch)
@@ -74,7 +74,7 @@ def agree(bench, wa, year_store, day):
     whole = rows(bench.work / "out" / "store")
     if alone != whole or alone["events"] != wa.about["events"]:
         raise Failed(f"rows differ: {alone} for the day alone, {whole} for the folder; expected {wa.about['events']} events")
-    print(f"Both ways result in {whole['events']:,} events and {whole['sessions']:,} sessions.")
+    print(f"The day alone, and the whole folder after it, result in {whole['events']:,} events and {whole['sessions']:,} sessions.")
 
 
 def line(name, runs, empty):

@@ -109,7 +109,7 @@ SAME_EVENTS = {"in order", "shuffled", "sharded by session", "sharded by visitor
 
 
 def orders(bench):
-    """Measures all orders and prints a table. Checks that no order loses an event or a session."""
+    """Measures all orders and prints a table. Checks that no order of SAME_EVENTS loses an event or a session."""
     peers, missing = installed(bench.given.python, bench.threads, bench.scratch)
     for sentence in missing:
         print(sentence)
@@ -167,7 +167,7 @@ def rounds(bench, order, programs, files):
 
 
 def check(order, results, in_order):
-    """Raises Failed if the number of events or sessions differs from that of the lines in order."""
+    """Raises Failed if an order of SAME_EVENTS has other numbers of events or sessions than the lines in order."""
     for result in results:
         found, expected = ((run.events, run.sessions) for run in (result, in_order))
         if order in SAME_EVENTS and found != expected:

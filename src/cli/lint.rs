@@ -42,7 +42,7 @@ Examples:
   wa lint logs/ --plan plan.json --fail-on 0 --format json
       fail if there is any finding, as a check in CI")]
 pub(super) struct Args {
-    /// Logs to check, as for `wa ingest`; none for the events in the store
+    /// Logs to check, as for `wa ingest`. Without logs, the events in the store are checked
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 

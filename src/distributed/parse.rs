@@ -122,8 +122,8 @@ impl ParseTask {
         }
     }
 
-    /// Declares that the path is a temporary copy of the file `name`, which was modified at a time
-    /// in milliseconds since 1970.
+    /// Marks the path as a temporary copy of the file `name`. `modified_ms` is the modification
+    /// time of the original, in milliseconds since 1970.
     #[must_use]
     pub fn with_original(mut self, modified_ms: i64) -> ParseTask {
         self.original_modified = Some(modified_ms);

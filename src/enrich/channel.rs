@@ -6,7 +6,7 @@
 use super::sites::{ClickId, SiteKind, Sites};
 use crate::event::Channel;
 
-/// The inputs of the channel rules: campaign tags, a click id, and the domain of a foreign
+/// The inputs of the channel rules: campaign tags, a click id, and the domain of an external
 /// referrer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Campaign<'a> {

@@ -36,7 +36,7 @@ pub struct DerivedSource {
     pub referrer_domain: Option<String>,
     /// The channel; `None` if the event names no source.
     pub channel: Option<Channel>,
-    /// Whether the event names a source: a foreign referrer, a campaign, or a click id.
+    /// Whether the event names a source: an external referrer, a campaign, or a click id.
     pub names_source: bool,
     /// The campaign source from the page URL, if none is logged.
     pub utm_source: Option<String>,

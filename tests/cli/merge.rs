@@ -167,13 +167,13 @@ fn different_settings_are_an_error_with_both_values() {
 #[test]
 fn wrong_stores_are_named() {
     let sandbox = sandbox();
-    sandbox.wa("--store a merge a").exits(2).warns("a is the store to which others are added");
+    sandbox.wa("--store a merge a").exits(2).warns("cannot merge the store a into itself");
     sandbox.wa("--store all merge a b a").exits(2).warns("the store a is named twice");
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(sandbox.path("b"), sandbox.path("link")).unwrap();
         sandbox.wa("--store all merge link b").exits(2).warns("the store b is named twice");
-        sandbox.wa("--store b merge link").exits(2).warns("link is the store to which others are added");
+        sandbox.wa("--store b merge link").exits(2).warns("cannot merge the store link into itself");
     }
     sandbox.wa("--store all merge a missing").exits(1).warns("there is no wa store in missing");
     sandbox.write("file", "");

@@ -212,7 +212,7 @@ fn times_in_other_forms_are_read_by_a_map() {
     sandbox
         .wa("ingest a.csv --map bad.toml")
         .exits(2)
-        .warns("bad.toml:3: '%Q.%Y %H:%M' does not describe a time: it is not a pattern of strftime");
+        .warns("bad.toml:3: '%Q.%Y %H:%M' does not describe a time: it is not a strftime pattern");
 }
 
 /// Ingests a file with the draft of a map that its preview writes. Returns the counts of its

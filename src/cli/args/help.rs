@@ -15,7 +15,7 @@ Data                                      Maintenance
   formats    list the supported formats     gc           prune, merge, clean up
   lint       check names and properties   Privacy
   rejects    list or retry rejected lines   forget       erase a person
-  report     show a report                  export       export a person, or all
+  report     show a report                  export       export events
   dashboard  write a page with charts       anonymize    remove old IP addresses
   events     list events                  Setup
   status     show the state of the store    init         create a store

@@ -26,8 +26,8 @@ pub(crate) struct Args {
     session_id: Vec<String>,
 
     /// Read identifiers from standard input, one per line: user=ID, anonymous-id=ID, email=EMAIL or
-    /// session-id=ID. Lines that start with # are skipped. Process lists and the shell history do
-    /// not show them, unlike flags
+    /// session-id=ID. Lines that start with # are skipped. Unlike flags, these identifiers do not
+    /// appear in process lists and the shell history
     #[arg(long, help_heading = "Selection")]
     pub(crate) stdin: bool,
 }

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn url_contains_only_bots() {
+    fn only_bot_words_match_inside_a_url() {
         assert_eq!(first("https://android.example/bot; Windows", Table::Os), Some("Windows"));
         assert_eq!(first("https://android.example/bot; Windows", Table::Bot), Some("word"));
     }

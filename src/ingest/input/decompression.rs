@@ -32,8 +32,8 @@ pub type ByteSource = Box<dyn Read + Send>;
 const BUFFER: usize = 128 << 10;
 /// Number of leading bytes that identify the compression.
 const MAGIC: usize = 10;
-/// The memory limit of an xz decoder, in KiB: enough for a dictionary of 128 MiB, which is the size
-/// of the largest window of zstd.
+/// The memory limit of an xz decoder, in KiB: enough for a dictionary of 128 MiB, the largest
+/// window that the zstd decoder accepts by default.
 const XZ_MEMORY: u32 = (128 << 10) + 1024;
 
 type Compressed = BufReader<io::Chain<Cursor<Vec<u8>>, HashingReader>>;

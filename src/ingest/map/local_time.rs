@@ -11,7 +11,7 @@ use crate::time::{Micros, Zone};
 /// The longest string that a pattern reads, in bytes.
 const LONGEST_TEXT: usize = 64;
 
-/// Returns a pattern of `strftime` in the form that [`TimeRules::by_pattern`] reads.
+/// Returns a `strftime` pattern in the form that [`TimeRules::by_pattern`] reads.
 ///
 /// `.%f`, which is a fraction of a second in Python, becomes chrono's `%.f`. A literal `Z` after
 /// the time of day means UTC.
@@ -25,7 +25,7 @@ pub fn prepare_pattern(pattern: &str) -> Result<String, &'static str> {
     }
     let items: Vec<Item<'_>> = StrftimeItems::new(&pattern).collect();
     if !pattern.contains('%') || items.contains(&Item::Error) {
-        return Err("it is not a pattern of strftime");
+        return Err("it is not a strftime pattern");
     }
     let number =
         |kind: Numeric| items.iter().any(|item| matches!(item, Item::Numeric(own, _) if *own == kind));
@@ -58,7 +58,7 @@ pub fn prepare_pattern(pattern: &str) -> Result<String, &'static str> {
     let is_week = number(Numeric::WeekFromSun) || number(Numeric::WeekFromMon);
     match is_iso_week && weekday || number(Numeric::Year) || number(Numeric::YearMod100) {
         true if day || weekday && (is_week || is_iso_week) => Ok(pattern),
-        true => Err("it has no day and month"),
+        true => Err("it does not determine the day: add %m and %d, or %j"),
         false => Err("it has no year"),
     }
 }
@@ -124,7 +124,7 @@ impl TimeRules {
         Some(if has_offset(&time) { parsed } else { zone.from_local(parsed) })
     }
 
-    /// Parses a time with a prepared pattern of `strftime`: `%d.%m.%Y %H:%M`. A date without a time
+    /// Parses a time with a prepared `strftime` pattern: `%d.%m.%Y %H:%M`. A date without a time
     /// stands for its first instant, and so does an hour without a minute. For `%Z`, the text has
     /// the name or the abbreviation of a zone.
     pub fn by_pattern(self, text: &str, pattern: &str) -> Option<Micros> {
@@ -170,7 +170,7 @@ enum PatternTime {
 }
 
 impl PatternTime {
-    /// Parses a string with a pattern of `strftime`; `None` if the pattern does not match it.
+    /// Parses a string with a `strftime` pattern; `None` if the pattern does not match it.
     fn read(text: &str, pattern: &str) -> Option<PatternTime> {
         if text.len() > LONGEST_TEXT {
             return None;
@@ -480,14 +480,14 @@ mod tests {
             assert_eq!(berlin.by_pattern(text, &prepared), Some(MORNING + micros), "{text}");
         }
         for (pattern, fault) in [
-            ("%Q", "it is not a pattern of strftime"),
-            ("dd.mm.yyyy", "it is not a pattern of strftime"),
+            ("%Q", "it is not a strftime pattern"),
+            ("dd.mm.yyyy", "it is not a strftime pattern"),
             ("%m/%d/%Y %I:%M", "`%I` needs `%p`"),
             ("%m/%d/%Y %M:%S", "it has no hour"),
             ("%m/%d/%Y %p", "it has no hour"),
             ("%m/%d/%Y %H %S", "it has no minute"),
             ("%d.%m. %H:%M", "it has no year"),
-            ("%Y %H:%M", "it has no day and month"),
+            ("%Y %H:%M", "it does not determine the day: add %m and %d, or %j"),
             (
                 "%Y-%m-%d %H:%M:%S,%f",
                 "`%f` is a number of nanoseconds: write `%.f` for a fraction of a second",

@@ -98,11 +98,6 @@ impl Names {
         whole.sort_unstable();
         whole.into_iter().chain(self.patterns.iter().map(|each| (each.pattern.text(), &*each.new))).collect()
     }
-
-    /// Returns the new names, without those that contain a star.
-    pub fn targets(&self) -> impl Iterator<Item = &str> {
-        self.whole.values().chain(self.patterns.iter().map(|each| &each.new)).map(|name| &**name)
-    }
 }
 
 /// The number of names in a [`NameMemo`].

@@ -13,8 +13,8 @@
 //!    [`enrichment`], and collects [`extra_fields`]. The interner in [`text`] stores each distinct
 //!    string of the block once. [`envelope`] prepares the fields that the events of an envelope
 //!    inherit.
-//! 4. A line that results in no row becomes a [`rejected`] line; [`ip_masking`] removes IP
-//!    addresses from the retained part of it, and [`trace`] adds its context. A [`selection`]
+//! 4. A line that cannot be read as an event becomes a [`rejected`] line; [`ip_masking`] removes
+//!    IP addresses from the retained part of it, and [`trace`] adds its context. A [`selection`]
 //!    limits the parser to records that were rejected before. [`warnings`] counts defects of the
 //!    stored events.
 

@@ -56,7 +56,7 @@ pub(super) struct RowBuilder<'a> {
     pub(super) pending: Vec<Warning>,
     /// The fields of the current event that have the wrong type.
     pub(super) wrong_types: FieldSet,
-    /// The times of the current event that are outside the calendar.
+    /// The times of the current event that are outside the years 1 to 9999.
     pub(super) out_of_range: FieldSet,
     /// Whether the current event has a time without an offset that was read as UTC.
     pub(super) has_utc_time: bool,

@@ -75,7 +75,7 @@ pub(super) fn check_distinct(target: &Store, sources: &[MergeSource]) -> Result<
     for source in sources {
         let dir = real(source.store.dir());
         if known.first() == Some(&dir) {
-            return Err(Error::usage(format!("{} is the store to which others are added", source.name()))
+            return Err(Error::usage(format!("cannot merge the store {} into itself", source.name()))
                 .hint("name only the other stores after `wa merge`, and the target with --store"));
         }
         if known.contains(&dir) {

@@ -58,7 +58,7 @@ fn export_of_unusual_lines_gives_the_same_tables() {
 #[test]
 fn control_characters_are_escaped_on_a_terminal_only() {
     let store = TestStore::new();
-    // JSON escapes ESC, but neither its 8-bit form nor the override of the text direction.
+    // JSON must escape ESC, but neither the 8-bit CSI (U+009B) nor the right-to-left override.
     let line = r#"{"chatbot_id":"c","session_id":"s","event_name":"x","page_title":"a\u001b[2J\u009b2J\u202eb","timestamp":1762675200}"#;
     store.ingest(&store.write_log("a.ndjson", &[line.to_owned()]), NOW);
     let render = |format: LineFormat, escape_control: bool| {

@@ -229,9 +229,10 @@ fn report(
     report.notes.extend(notes);
     let without_rating = folded.sum.without_rating;
     if without_rating > 0 {
+        let events = if without_rating == 1 { "rating event has" } else { "rating events have" };
         report.notes.push(format!(
-            "{without_rating} rating events have no rating: a number from 1 to 5, or good or bad, in a property \
-             such as rating"
+            "{without_rating} {events} no valid rating: expected a number from 1 to 5, or good or bad, in a \
+             property such as rating"
         ));
     }
     Ok(report)

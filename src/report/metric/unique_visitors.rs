@@ -78,8 +78,8 @@ impl UniqueVisitors {
         Ok(UniqueVisitors::count_with(tables, query, &[], |_| Ok(()))?.0)
     }
 
-    /// Counts the visitors of a window. In the same read of the sessions, maps each frame, which
-    /// also has the given columns. Returns the results of all frames too.
+    /// Counts the visitors of a window, and applies `map` to each frame of sessions in the same
+    /// read. The frames also contain `columns`. Returns the counts, and the result for each frame.
     pub fn count_with<T: Send>(
         tables: &dyn Tables,
         query: &Query,

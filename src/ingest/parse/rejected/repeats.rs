@@ -25,9 +25,9 @@ pub(in crate::ingest::parse) struct RepeatedRejects {
 
 impl RepeatedRejects {
     /// Returns the position of the first line that equals this one. If there is none, returns
-    /// `None` and records that this line is retained at `position`. `envelope` is the line of an
-    /// event's envelope, the offset of its record if it shares the line, and its position in the
-    /// block: a record can contain several envelopes.
+    /// `None` and records that this line is retained at `position`. `envelope` identifies the
+    /// envelope of an event: its line, the offset of its record if several records share the line,
+    /// and its position in the block, since a record can contain several envelopes.
     pub(in crate::ingest::parse) fn first(
         &mut self,
         envelope: Option<(u64, Option<u64>, u32)>,

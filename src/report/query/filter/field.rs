@@ -145,7 +145,7 @@ impl Field {
         matches!(self.column.kind, ColumnType::Int32 | ColumnType::Int64 | ColumnType::Float)
     }
 
-    /// Returns whether values can be numbers, or texts that hold a number.
+    /// Returns whether values can be numbers, or strings that contain a number.
     pub(super) fn can_hold_numbers(&self) -> bool {
         self.is_number() || matches!(self.column.kind, ColumnType::Text | ColumnType::Json) && !self.is_id()
     }
