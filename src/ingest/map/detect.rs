@@ -332,17 +332,10 @@ impl Candidates {
         values: &mut Values,
         root: NodeId,
     ) -> Result<Option<&SharedMap>, Ambiguous> {
-        let nativeness = match self.chosen {
-            Some(_) => Nativeness::None,
-            None => nativeness(buffer, values, root),
-        };
-        if nativeness == Nativeness::Complete {
-            return Ok(None);
-        }
-        self.most_conditions(nativeness == Nativeness::Partial, |map| fits(map, buffer, values, root))
+        self.best_where(buffer, values, root, |_| true)
     }
 
-    /// Returns the map that reads a JSON value which is no wrapping: see [`Candidates::best`].
+    /// Returns the map that matches a JSON value that is not a wrapping: see [`Candidates::best`].
     ///
     /// # Errors
     /// Returns [`Ambiguous`] if two maps match equally well.
@@ -352,8 +345,26 @@ impl Candidates {
         values: &mut Values,
         root: NodeId,
     ) -> Result<Option<&SharedMap>, Ambiguous> {
-        let native = self.chosen.is_none() && nativeness(buffer, values, root) != Nativeness::None;
-        self.most_conditions(native, |map| !map.is_wrapping() && fits(map, buffer, values, root))
+        self.best_where(buffer, values, root, |map| !map.is_wrapping())
+    }
+
+    /// Returns the best match of the maps that a condition accepts.
+    fn best_where(
+        &self,
+        buffer: &mut TextBuffer<'_>,
+        values: &mut Values,
+        root: NodeId,
+        accepts: impl Fn(&Map) -> bool,
+    ) -> Result<Option<&SharedMap>, Ambiguous> {
+        let nativeness = match self.chosen {
+            Some(_) => Nativeness::None,
+            None => nativeness(buffer, values, root),
+        };
+        if nativeness == Nativeness::Complete {
+            return Ok(None);
+        }
+        let native = nativeness == Nativeness::Partial;
+        self.most_conditions(native, |map| accepts(map) && fits(map, buffer, values, root))
     }
 
     /// Returns the map whose pattern matches a line of text.
