@@ -3,8 +3,8 @@
 //! The keys of some shippers are so common (`message`, `date`) that other objects have them too.
 //! Such an object resembles a wrapping whose text is not an event, and would be ignored. Values in
 //! which a map finds nothing are therefore held back. If the map finds an event in a later value of
-//! the file, they are ignored. Otherwise they are no wrappings, and are read or rejected like other
-//! objects.
+//! the file, they are ignored. Otherwise they are not wrappings, and are read or rejected like
+//! other objects.
 
 use super::Position;
 use super::defaults::Given;
